@@ -1,0 +1,20 @@
+"""The entry point: it says what to install where the command line's packages are missing."""
+
+import sys
+
+
+def main() -> None:
+    """Run the command line, or say what it needs."""
+    try:
+        from segrisk.commands import app
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "segrisk":
+            raise
+        print(
+            f"segrisk: the command line needs '{error.name}', which is not installed.\n"
+            "Install it with:  pip install 'segrisk[cli]'      (compare, bounds, decide)\n"
+            "             or:  pip install 'segrisk[study]'    (to train studies as well)",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+    app()

@@ -1,0 +1,151 @@
+"""The command line: `segrisk study run`, `status`, `report` and `export`."""
+
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from segrisk import __version__
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="Which loss makes a segmentation score best in Dice and Jaccard, and is it real?\n\n"
+    "Example: `segrisk study run studies/quick.yaml --out results/quick`",
+    pretty_exceptions_enable=False,
+)
+study_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="Train every loss from one cross-entropy start, cross-validated, and test the "
+    "difference.\n\nExample: `segrisk study run studies/quick.yaml --out results/quick`",
+)
+app.add_typer(study_app, name="study")
+
+StudyFile = Annotated[
+    Path, typer.Argument(metavar="FILE.yaml", help="The study file.", show_default=False)
+]
+Out = Annotated[
+    Path,
+    typer.Option("--out", metavar="FOLDER", help="The results folder.", show_default=False),
+]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"segrisk {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def segrisk(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@study_app.command()
+def run(
+    file: StudyFile,
+    out: Out,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes that train at once (default: one per processor)."),
+    ] = None,
+    reuse: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Continue from finished cells of the same study."),
+    ] = None,
+) -> None:
+    """Run what is missing of a study, then write and print its report.
+
+    The same command continues an interrupted run, or adds what the file has gained.
+
+    Example: `segrisk study run studies/quick.yaml --out results/quick`
+    """
+    with _clear_errors():
+        from segrisk.study.run import run_study
+
+        ok = run_study(file, out, console=Console(), workers=workers, reuse=reuse)
+    raise typer.Exit(0 if ok else 1)
+
+
+@study_app.command()
+def status(out: Out) -> None:
+    """Show which cells of a study are done, running, failed and left.
+
+    Example: `segrisk study status --out results/quick`
+    """
+    with _clear_errors():
+        from segrisk.study.run import print_status
+
+        print_status(out, Console())
+
+
+@study_app.command()
+def report(out: Out) -> None:
+    """Write the report again from what is there: tables, tests, figures and the page.
+
+    Example: `segrisk study report --out results/quick`
+    """
+    with _clear_errors():
+        from segrisk.study.run import report_study
+
+        report_study(out, Console())
+
+
+@study_app.command()
+def export(
+    out: Out,
+    to: Annotated[Path, typer.Option(metavar="FOLDER", help="Where to.", show_default=False)],
+) -> None:
+    """Copy finished cells without weights: small enough to commit, enough to continue from.
+
+    Example: `segrisk study export --out results/quick --to studies/results/quick`
+    """
+    with _clear_errors():
+        from segrisk.study.run import export_study
+
+        export_study(out, to, Console())
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    """Show what a person can mend as lines, and warnings as such; bugs keep their traceback."""
+    stderr = Console(stderr=True)
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        stderr.print(f"[yellow]warning:[/yellow] {escape(str(message))}", highlight=False)
+
+    from segrisk.configuration import ConfigurationError
+    from segrisk.data.errors import DataError
+    from segrisk.study.store import StoreError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.filterwarnings("always", module=r"segrisk\.")
+            warnings.showwarning = show
+            yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "segrisk":
+            raise
+        stderr.print(
+            f"error: '{error.name}' is not installed: pip install 'segrisk[study]'", markup=False
+        )
+        sys.exit(2)
+    except (ConfigurationError, DataError, StoreError) as error:
+        for line in str(error).splitlines():
+            stderr.print(f"[red]error:[/red] {escape(line)}", highlight=False, soft_wrap=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        stderr.print("stopped; the same command continues where this one left off")
+        sys.exit(130)

@@ -1,0 +1,243 @@
+"""A study file: what is compared, on what, how it is trained, and how it will be tested."""
+
+import importlib
+import inspect
+import os
+import string
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+from torch import nn
+
+from segrisk.configuration import ConfigurationError, Strict, nearest, read_yaml, validate
+from segrisk.data.phantoms import PHANTOMS
+from segrisk.files import digest, file_digest
+from segrisk.losses import LOSSES
+from segrisk.networks import Network
+from segrisk.metrics import METRICS
+from segrisk.training.config import Augmentation, Device, Positive, Precision, Schedule
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+
+
+class Task(Strict):
+    """A folder of images and masks, or a named phantom; each case is resized to `size`.
+
+    `network`, `schedule` and `augmentation` here override those of the study, key by key.
+    """
+
+    folder: str | None = None
+    foreground: tuple[int, ...] = ()
+    threshold: float | None = None
+    phantom: str | None = None
+    cases: Positive = 100
+    seed: int = 0
+    fraction: Annotated[float, Field(gt=0, lt=1)] | None = None
+    objects: Positive | None = None
+    size: Annotated[tuple[Positive, ...], Field(min_length=2, max_length=3)]
+    network: Network = Network()
+    schedule: Schedule = Schedule()
+    augmentation: Augmentation = Augmentation()
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "Task":
+        if (self.folder is None) == (self.phantom is None):
+            raise ValueError("name either a folder or a phantom")
+        if self.phantom is not None and self.phantom not in PHANTOMS:
+            raise ValueError(f"unknown phantom '{self.phantom}'{nearest(self.phantom, PHANTOMS)}")
+        return self
+
+    @model_validator(mode="after")
+    def _size_fits(self) -> "Task":
+        stride = self.network.stride
+        if any(side % stride for side in self.size):
+            raise ValueError(
+                f"size {list(self.size)}: a network of {len(self.network.channels)} levels needs "
+                f"sides that are multiples of {stride}"
+            )
+        return self
+
+
+class LossChoice(Strict):
+    """A loss by its registered name, or by `loss: package.module:Callable`, with its parameters.
+
+    A parameter called `prior` that the study does not give is set to the training part's
+    foreground fraction. `label` and `family` default to what the loss itself declares.
+    """
+
+    name: Name
+    loss: str
+    parameters: dict[str, Any] = {}
+    label: str
+    family: Literal["pixel", "metric", "other"]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, given: Any) -> Any:
+        if isinstance(given, str):
+            given = {"name": given}
+        if not isinstance(given, dict) or "name" not in given:
+            raise ValueError("a loss is a registered name, or a mapping with a `name`")
+        filled = {"loss": given["name"], **given}
+        factory = find_loss(str(filled["loss"]))
+        filled.setdefault("label", getattr(factory, "label", str(filled["name"])))
+        filled.setdefault("family", getattr(factory, "family", "other"))
+        return filled
+
+    @model_validator(mode="after")
+    def _parameters_fit(self) -> "LossChoice":
+        try:
+            self.build(prior=0.5)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"loss '{self.name}' cannot be built: {error}") from error
+        return self
+
+    def build(self, *, prior: float) -> nn.Module:
+        """The loss, for a training part with foreground fraction `prior`."""
+        factory = find_loss(self.loss)
+        parameters = dict(self.parameters)
+        if "prior" in inspect.signature(factory).parameters:
+            parameters.setdefault("prior", prior)
+        loss = factory(**parameters)
+        return loss if isinstance(loss, nn.Module) else _Function(loss)
+
+    def source(self) -> str | None:
+        """The hash of the file that a user's loss stands in; registered losses have versions."""
+        if self.loss in LOSSES:
+            return None
+        path = inspect.getsourcefile(inspect.unwrap(find_loss(self.loss)))
+        return file_digest(Path(path)) if path else None
+
+
+class _Function(nn.Module):
+    """A plain function of (logits, target) in the place of a module."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, logits: Any, target: Any) -> Any:
+        return self.function(logits, target)
+
+
+def find_loss(name: str) -> Callable[..., Any]:
+    """A registered loss, or what `package.module:Callable` names."""
+    if name in LOSSES:
+        return LOSSES[name]
+    module, colon, attribute = name.partition(":")
+    if not colon:
+        raise ValueError(f"unknown loss '{name}'{nearest(name, LOSSES)}")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"loss '{name}' cannot be imported: {error}") from error
+    if not callable(found):
+        raise ValueError(f"loss '{name}' is not callable")
+    return found
+
+
+class Statistics(Strict):
+    """What is tested, declared before the first score: later changes are called post hoc."""
+
+    primary: str = "dice"
+    metrics: Annotated[tuple[str, ...], Field(min_length=1)] = ("dice", "jaccard")
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    margin: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    resamples: Annotated[int, Field(ge=99)] = 9999
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _metrics_known(self) -> "Statistics":
+        for metric in self.metrics:
+            if metric not in METRICS:
+                raise ValueError(f"unknown metric '{metric}'{nearest(metric, METRICS)}")
+        if self.primary not in self.metrics:
+            raise ValueError(
+                f"the primary metric '{self.primary}' must be one of the metrics"
+                f"{nearest(self.primary, self.metrics)}"
+            )
+        return self
+
+
+class Study(Strict):
+    """A grid of tasks × folds × seeds × losses."""
+
+    name: Name
+    tasks: Annotated[dict[Name, Task], Field(min_length=1)]
+    losses: Annotated[tuple[LossChoice, ...], Field(min_length=1)] = tuple(
+        LossChoice.model_validate(name) for name in LOSSES
+    )
+    folds: Annotated[int, Field(ge=2)] = 5
+    fold_seed: Annotated[int, Field(ge=0)] = 0
+    validation: Annotated[float, Field(gt=0, le=0.5)] = 0.2
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
+    network: Network = Network()
+    schedule: Schedule = Schedule()
+    augmentation: Augmentation = Augmentation()
+    statistics: Statistics = Statistics()
+    threads: Positive = 1
+    precision: Precision = "32-true"
+    device: Device = "auto"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _inherit(cls, given: Any) -> Any:
+        """Tasks take the study's network, schedule and augmentation where they say nothing."""
+        tasks = given.get("tasks") if isinstance(given, dict) else None
+        if not isinstance(tasks, dict):
+            return given
+        shared = {
+            key: given[key] for key in ("network", "schedule", "augmentation") if key in given
+        }
+        merged = {
+            name: _merged(shared, task) if isinstance(task, dict) else task
+            for name, task in tasks.items()
+        }
+        return {**given, "tasks": merged}
+
+    @field_validator("losses", "seeds")
+    @classmethod
+    def _distinct(cls, given: tuple[Any, ...]) -> tuple[Any, ...]:
+        names = [getattr(item, "name", item) for item in given]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"'{name}' stands twice: each needs a name of its own")
+        return given
+
+
+def _merged(shared: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """`own` over `shared`, key by key, in mappings of mappings too."""
+    result = dict(shared)
+    for key, value in own.items():
+        below = result.get(key)
+        both = isinstance(below, dict) and isinstance(value, dict)
+        result[key] = _merged(below, value) if both else value
+    return result
+
+
+def load_study(path: Path) -> Study:
+    """Read and check a study file; folders are seen from the file, `$VARIABLES` expanded."""
+    content = read_yaml(path)
+    tasks = content.get("tasks")
+    for name, task in tasks.items() if isinstance(tasks, dict) else ():
+        if isinstance(task, dict) and isinstance(task.get("folder"), str):
+            task["folder"] = str(_folder(task["folder"], Path(path), f"tasks.{name}.folder"))
+    return validate(Study, content, str(path))
+
+
+def _folder(text: str, study: Path, place: str) -> Path:
+    try:
+        expanded = string.Template(text).substitute(os.environ)
+    except KeyError as error:
+        raise ConfigurationError(
+            f"{study}: '{place}' names ${error.args[0]}, which is not set: "
+            f"export {error.args[0]}=FOLDER before the command"
+        ) from None
+    return (study.parent / Path(expanded).expanduser()).resolve()
+
+
+def statistics_digest(study: Study) -> str:
+    """What was declared before the first score, as a hash."""
+    return digest(study.statistics.model_dump(mode="json"))

@@ -1,0 +1,157 @@
+"""From a study to its cells, each named by the hash of all that determines its result."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from segrisk.data.case import Case
+from segrisk.data.folds import Split, cross_validation
+from segrisk.data.phantoms import PHANTOMS, phantom_cases
+from segrisk.data.prepare import PreparedTask, prepare
+from segrisk.data.readers import Folder, read_folder
+from segrisk.files import digest
+from segrisk.study.config import LossChoice, Study, Task
+
+COMPONENTS = {
+    "preparation": 1,
+    "losses": 1,
+    "networks": 1,
+    "training": 1,
+    "scoring": 1,
+}
+"""Raise a number when what that component computes changes: its cells are then run again.
+
+The version of the whole package, or its commit, would void every result at every change.
+"""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training. `loss` is None for the cross-entropy start that the others share."""
+
+    key: str
+    task: str
+    fold: int
+    seed: int
+    loss: LossChoice | None
+    start: str | None
+    """The key of the cell whose weights this one starts from."""
+    split: Split
+    data: Path
+
+    @property
+    def title(self) -> str:
+        """How a person sees the cell named."""
+        name = self.loss.name if self.loss else "start"
+        return f"{self.task} fold {self.fold} seed {self.seed} {name}"
+
+
+def task_cases(task: Task) -> Iterable[Case]:
+    """The cases of a task, from its folder or its phantom."""
+    if task.folder is not None:
+        return read_folder(Folder(Path(task.folder), task.foreground, task.threshold))
+    assert task.phantom is not None
+    phantom = PHANTOMS[task.phantom]
+    given = {"fraction": task.fraction, "objects": task.objects}
+    changed = {key: value for key, value in given.items() if value is not None}
+    return phantom_cases(replace(phantom, **changed), task.cases, task.size, seed=task.seed)
+
+
+def prepare_tasks(study: Study, root: Path) -> dict[str, PreparedTask]:
+    """Read, check and prepare every task of a study; all faults surface here."""
+    return {
+        name: prepare(task_cases(task), tuple(task.size), root)
+        for name, task in study.tasks.items()
+    }
+
+
+def plan(study: Study, tasks: Mapping[str, PreparedTask]) -> list[Cell]:
+    """Every cell of a study, a start before the cells that begin from it."""
+    device = resolve_device(study.device)
+    cells = []
+    for name, prepared in tasks.items():
+        splits = cross_validation(
+            [entry.group for entry in prepared.entries],
+            [entry.fraction for entry in prepared.entries],
+            folds=study.folds,
+            validation=study.validation,
+            seed=study.fold_seed,
+        )
+        for split in splits:
+            for seed in study.seeds:
+                cells += _cells(study, name, prepared, split, seed, device)
+    return cells
+
+
+def resolve_device(device: str) -> str:
+    """The device that `auto` means here: it is part of what determines the bits."""
+    if device != "auto":
+        return device
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _cells(
+    study: Study, name: str, prepared: PreparedTask, split: Split, seed: int, device: str
+) -> list[Cell]:
+    task = study.tasks[name]
+    common: dict[str, Any] = {
+        "data": prepared.key,
+        "split": {"train": split.train, "validation": split.validation},
+        "stream": (seed, split.fold),
+        "network": task.network.model_dump(mode="json"),
+        "augmentation": task.augmentation.model_dump(mode="json"),
+        "batch_size": task.schedule.batch_size,
+        "threads": study.threads,
+        "precision": study.precision,
+        "device": device,
+        "torch": torch.__version__,
+        "components": {key: COMPONENTS[key] for key in COMPONENTS if key != "scoring"},
+    }
+    phase = task.schedule.cross_entropy.model_dump(mode="json")
+    start = Cell(
+        key=digest({**common, "phase": phase})[:32],
+        task=name,
+        fold=split.fold,
+        seed=seed,
+        loss=None,
+        start=None,
+        split=split,
+        data=prepared.folder,
+    )
+    return [start, *(_arm(start, task, loss) for loss in study.losses)]
+
+
+def _arm(start: Cell, task: Task, loss: LossChoice) -> Cell:
+    determines = {
+        "start": start.key,
+        "phase": task.schedule.loss.model_dump(mode="json"),
+        "loss": loss.loss,
+        "parameters": loss.parameters,
+        "source": loss.source(),
+        "test": start.split.test,
+        "scoring": COMPONENTS["scoring"],
+    }
+    return replace(start, key=digest(determines)[:32], loss=loss, start=start.key)
+
+
+def describe(cell: Cell) -> dict[str, Any]:
+    """A cell as JSON: what the store keeps of the plan."""
+    loss = cell.loss.model_dump(mode="json") if cell.loss else None
+    return {**asdict(cell), "loss": loss, "data": cell.data.name}
+
+
+def restore(described: dict[str, Any], data: Path) -> Cell:
+    """The cell that `describe` gave, with its prepared task under `data`."""
+    split = {key: tuple(value) for key, value in described["split"].items() if key != "fold"}
+    loss = described["loss"]
+    return Cell(
+        **{
+            **described,
+            "loss": None if loss is None else LossChoice.model_validate(loss),
+            "split": Split(fold=described["split"]["fold"], **split),
+            "data": data / described["data"],
+        }
+    )

@@ -1,0 +1,144 @@
+"""Studies as the command line runs them: read, prepare, plan, run, report."""
+
+import errno
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from segrisk.configuration import validate
+from segrisk.data.prepare import PreparedTask, load_prepared
+from segrisk.report.tables import console_tables
+from segrisk.report.write import write_report
+from segrisk.study.collect import collect
+from segrisk.study.config import Study, load_study
+from segrisk.study.engine import Engine, default_workers, missing, unwritable
+from segrisk.study.plan import Cell, plan, prepare_tasks, restore
+from segrisk.study.status import seconds_left, status
+from segrisk.study.store import Store, adopt, export, opened
+from segrisk.study.view import LiveView, duration
+
+
+def run_study(
+    file: Path,
+    out: Path,
+    *,
+    console: Console,
+    workers: int | None = None,
+    reuse: Path | None = None,
+) -> bool:
+    """Run what is missing of the study in `file`, and report; False when a training failed."""
+    # A study may name a loss in a module beside it, or in the folder that it is run from.
+    sys.path[:0] = [str(file.resolve().parent), str(Path.cwd())]
+    study = load_study(file)
+    try:
+        with opened(out, study.name) as store:
+            tasks, cells = _prepare(study, store, console)
+            if reuse is not None:
+                console.print(f"taken over from {reuse}: {adopt(store, reuse, study.name)} cells")
+            store.declare(study, cells)
+            _train(study, store, cells, workers or default_workers(study.threads), console)
+            _report(study, store, tasks, cells, console)
+            return not any(store.failure(cell.key) for cell in cells)
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EPERM}:
+            raise unwritable(Store(out), error) from error
+        raise
+
+
+def _prepare(
+    study: Study, store: Store, console: Console
+) -> tuple[dict[str, PreparedTask], list[Cell]]:
+    with console.status("reading and checking the data"):
+        tasks = prepare_tasks(study, store.data)
+        cells = plan(study, tasks)
+    for name, task in tasks.items():
+        groups = len({entry.group for entry in task.entries})
+        console.print(
+            f"{name}: {len(task.entries)} cases in {groups} groups, {task.channels} channels, "
+            f"at {'×'.join(map(str, task.size))}",
+            highlight=False,
+        )
+    return tasks, cells
+
+
+def _train(
+    study: Study, store: Store, cells: Sequence[Cell], workers: int, console: Console
+) -> None:
+    store.forget_failures()
+    for title in store.discard_damaged(cells):
+        console.print(f"damaged, run again: {title}", highlight=False)
+    todo = missing(store, cells)
+    console.print(
+        f"{len(cells) - len(todo)} of {len(cells)} cells need no training, {len(todo)} do; "
+        f"{workers} at a time",
+        highlight=False,
+    )
+    if todo:
+        with LiveView(console, store, cells, workers) as view:
+            Engine(study, store, workers, view).run(cells)
+
+
+def _report(
+    study: Study,
+    store: Store,
+    tasks: dict[str, PreparedTask],
+    cells: Sequence[Cell],
+    console: Console,
+) -> None:
+    results = collect(study, store, tasks, cells)
+    for note in results.notes:
+        console.print(f"note: {note}", highlight=False)
+    if not results.tasks:
+        console.print("no task is complete: there is nothing to report yet")
+        return
+    with console.status("testing and drawing"):
+        summary = write_report(results, store.report)
+    for table in console_tables(summary):
+        console.print(table)
+    console.print(f"report: {store.report / 'index.html'}", highlight=False, soft_wrap=True)
+
+
+def _recorded(out: Path) -> tuple[Study, Store, dict[str, PreparedTask], list[Cell]]:
+    """A study as its store recorded it: for whoever only looks."""
+    store = Store(out)
+    record = store.read()
+    study = validate(Study, record["study"], str(out / "study.json"))
+    cells = [restore(cell, store.data) for cell in record["cells"]]
+    tasks = {cell.task: load_prepared(cell.data) for cell in cells}
+    return study, store, tasks, cells
+
+
+def report_study(out: Path, console: Console) -> None:
+    """Write the report of the study in `out` again, and print its tables."""
+    _report(*_recorded(out), console)
+
+
+def print_status(out: Path, console: Console) -> None:
+    """Print which cells of the study in `out` are done, running, failed and left."""
+    study, store, _, cells = _recorded(out)
+    current = status(store, cells)
+    console.print(
+        f"[bold]{study.name}[/bold]: {len(current.done)} of {current.total} cells done, "
+        f"{len(current.running)} running, {len(current.failed)} failed, "
+        f"{len(current.left)} left",
+        highlight=False,
+    )
+    for cell, progress in current.running:
+        console.print(
+            f"  running  {cell.title}: epoch {progress.epoch} of at most {progress.epochs}, "
+            f"step {progress.step} of {progress.steps}",
+            highlight=False,
+        )
+    for cell, failure in current.failed:
+        console.print(f"  failed   {cell.title}: {failure}", highlight=False, markup=False)
+    left = seconds_left(store, current, default_workers(study.threads))
+    if left:
+        console.print(f"  about {duration(left)} of training left", highlight=False)
+
+
+def export_study(out: Path, target: Path, console: Console) -> None:
+    """Copy the finished cells of `out` to `target`, without weights and data."""
+    count = export(Store(out), target)
+    console.print(f"{count} finished cells are in {target}", highlight=False)

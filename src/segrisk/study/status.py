@@ -1,0 +1,68 @@
+"""How far a study is: cells done, running, failed and left, and the time that they will take."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import mean
+
+from segrisk.study.plan import Cell
+from segrisk.study.store import Store
+from segrisk.training.fit import Progress
+
+
+@dataclass(frozen=True)
+class Status:
+    """The cells of a study by what has become of them."""
+
+    done: tuple[Cell, ...]
+    running: tuple[tuple[Cell, Progress], ...]
+    failed: tuple[tuple[Cell, str], ...]
+    left: tuple[Cell, ...]
+
+    @property
+    def total(self) -> int:
+        return len(self.done) + len(self.running) + len(self.failed) + len(self.left)
+
+
+def status(store: Store, cells: Sequence[Cell]) -> Status:
+    """The status of `cells`, read from the store alone: a second terminal may ask."""
+    done, running, failed, left = [], [], [], []
+    needed = {cell.start for cell in cells if cell.loss is not None and not store.is_done(cell)}
+    for cell in cells:
+        # A start without weights is as good as done when every loss that began from it is.
+        if store.is_done(cell) or (cell.loss is None and cell.key not in needed):
+            done.append(cell)
+        elif (failure := store.failure(cell.key)) is not None:
+            failed.append((cell, failure))
+        elif (progress := read_progress(store, cell)) is not None:
+            running.append((cell, progress))
+        else:
+            left.append(cell)
+    return Status(tuple(done), tuple(running), tuple(failed), tuple(left))
+
+
+def read_progress(store: Store, cell: Cell) -> Progress | None:
+    """What the worker of a cell last said of it."""
+    path = store.partial(cell.key) / "progress.json"
+    try:
+        return Progress(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return None
+
+
+def seconds_left(store: Store, current: Status, workers: int) -> float | None:
+    """An estimate from the mean duration of finished cells of the same kind; None before any."""
+    durations: dict[bool, list[float]] = {True: [], False: []}
+    for cell in current.done:
+        path = store.finished(cell.key) / "effort.json"
+        if path.exists():
+            effort = json.loads(path.read_text(encoding="utf-8"))
+            durations[cell.loss is None].append(effort["seconds"])
+    known = {kind: mean(values) for kind, values in durations.items() if values}
+    if not known:
+        return None
+    fallback = max(known.values())
+    ahead = sum(known.get(cell.loss is None, fallback) for cell in current.left)
+    # A running cell is taken to be half done: when it will stop, its validation loss decides.
+    ahead += sum(known.get(cell.loss is None, fallback) / 2 for cell, _ in current.running)
+    return ahead / workers

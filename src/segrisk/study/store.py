@@ -1,0 +1,201 @@
+"""The store: one folder per cell, named by its key, there whole or not at all."""
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from segrisk.files import file_digest, write_json, write_text
+from segrisk.study.config import Study, statistics_digest
+from segrisk.study.plan import Cell, describe
+
+MANIFEST = "manifest.json"
+WEIGHTS = "weights.pt"
+
+
+class StoreError(Exception):
+    """A results folder that cannot be used; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """A results folder.
+
+    `cells/KEY` holds a finished cell with a manifest of its files' hashes, `cells/KEY.partial` one
+    that is being run, `failed/KEY.txt` why one failed, `data/` the prepared tasks, `study.json`
+    the study and what was declared before the first score.
+    """
+
+    root: Path
+
+    @property
+    def data(self) -> Path:
+        return self.root / "data"
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report"
+
+    def finished(self, key: str) -> Path:
+        return self.root / "cells" / key
+
+    def partial(self, key: str) -> Path:
+        return self.root / "cells" / f"{key}.partial"
+
+    def is_done(self, cell: Cell) -> bool:
+        """Whether the cell is finished; a start that others need must have its weights as well."""
+        folder = self.finished(cell.key)
+        if not (folder / MANIFEST).exists():
+            return False
+        return cell.loss is not None or (folder / WEIGHTS).exists()
+
+    def begin(self, key: str) -> Path:
+        """The folder in which a cell is run; what an interrupted run left there is kept."""
+        folder = self.partial(key)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def commit(self, key: str) -> None:
+        """Make a cell finished, in one step: its manifest first, then its name."""
+        folder = self.partial(key)
+        for name in ("checkpoint.pt", "progress.json"):
+            (folder / name).unlink(missing_ok=True)
+        files = sorted(path.name for path in folder.iterdir())
+        write_json(folder / MANIFEST, {name: file_digest(folder / name) for name in files})
+        shutil.rmtree(self.finished(key), ignore_errors=True)
+        folder.rename(self.finished(key))
+
+    def discard_damaged(self, cells: Sequence[Cell]) -> list[str]:
+        """Remove finished cells whose files are not what their manifest says; name them."""
+        damaged = [cell for cell in cells if not self._sound(self.finished(cell.key))]
+        for cell in damaged:
+            shutil.rmtree(self.finished(cell.key))
+        return [cell.title for cell in damaged]
+
+    def _sound(self, folder: Path) -> bool:
+        if not folder.exists():
+            return True
+        try:
+            manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+            # Exported cells come without their weights.
+            return all(
+                (name == WEIGHTS and not (folder / name).exists())
+                or file_digest(folder / name) == expected
+                for name, expected in manifest.items()
+            )
+        except (OSError, ValueError):
+            return False
+
+    def fail(self, key: str, text: str) -> None:
+        (self.root / "failed").mkdir(exist_ok=True)
+        write_text(self.root / "failed" / f"{key}.txt", text)
+
+    def failure(self, key: str) -> str | None:
+        path = self.root / "failed" / f"{key}.txt"
+        return path.read_text(encoding="utf-8") if path.exists() else None
+
+    def forget_failures(self) -> None:
+        shutil.rmtree(self.root / "failed", ignore_errors=True)
+
+    def read(self) -> dict[str, Any]:
+        """What `study.json` holds."""
+        path = self.root / "study.json"
+        if not path.exists():
+            raise StoreError(f"{self.root}: holds no study; 'segrisk study run' makes one")
+        return json.loads(path.read_text(encoding="utf-8"))
+
+    def declare(self, study: Study, cells: Sequence[Cell]) -> None:
+        """Record the study. What is tested stays as declared once the first score is there."""
+        declared = statistics_digest(study)
+        if (self.root / "study.json").exists() and self._has_scores():
+            declared = self.read()["declared_statistics"]
+        write_json(
+            self.root / "study.json",
+            {
+                "name": study.name,
+                "declared_statistics": declared,
+                "study": study.model_dump(mode="json"),
+                "cells": [describe(cell) for cell in cells],
+            },
+        )
+
+    def _has_scores(self) -> bool:
+        return any((self.root / "cells").glob("*/scores.csv"))
+
+
+@contextmanager
+def opened(root: Path, name: str) -> Iterator[Store]:
+    """Open the store of study `name` at `root` for one run, made where it is not there yet."""
+    store = Store(root)
+    study = root / "study.json"
+    foreign = root.exists() and not study.exists() and any(_entries(root))
+    if foreign:
+        raise StoreError(
+            f"{root}: is not empty and holds no study; give --out a new or empty folder"
+        )
+    if study.exists() and (found := store.read()["name"]) != name:
+        raise StoreError(
+            f"{root}: belongs to study '{found}', not to '{name}'; give --out another folder"
+        )
+    root.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(root / ".lock")
+    try:
+        # The operating system drops this lock when its process ends, however it ends.
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise StoreError(
+            f"{root}: another run is working here; wait for it, or give --out another folder"
+        ) from None
+    try:
+        (root / "cells").mkdir(exist_ok=True)
+        yield store
+    finally:
+        lock.release()
+
+
+def _entries(root: Path) -> Iterator[Path]:
+    """What a run that was stopped before its first record cannot have left behind."""
+    return (path for path in root.iterdir() if path.name not in {".lock", "cells", "data"})
+
+
+def adopt(store: Store, source: Path, name: str) -> int:
+    """Copy finished cells of the same study from `source`; return how many were new here."""
+    other = Store(source)
+    record = other.read()
+    if record["name"] != name:
+        raise StoreError(f"{source}: belongs to study '{record['name']}', not to '{name}'")
+    if not (store.root / "study.json").exists():
+        write_json(store.root / "study.json", record)
+    copied = 0
+    for manifest in sorted((source / "cells").glob(f"*/{MANIFEST}")):
+        key = manifest.parent.name
+        if not store.finished(key).exists():
+            shutil.copytree(manifest.parent, store.partial(key), dirs_exist_ok=True)
+            store.partial(key).rename(store.finished(key))
+            copied += 1
+    return copied
+
+
+def export(store: Store, target: Path) -> int:
+    """Copy to `target` what a report needs: the record, the cells without weights, the cases."""
+    record = store.read()
+    target.mkdir(parents=True, exist_ok=True)
+    write_json(target / "study.json", record)
+    keys = [cell["key"] for cell in record["cells"]]
+    done = [key for key in keys if (store.finished(key) / MANIFEST).exists()]
+    for key in done:
+        shutil.copytree(
+            store.finished(key),
+            target / "cells" / key,
+            ignore=shutil.ignore_patterns(WEIGHTS),
+            dirs_exist_ok=True,
+        )
+    for data in {cell["data"] for cell in record["cells"]}:
+        (target / "data" / data).mkdir(parents=True, exist_ok=True)
+        shutil.copy(store.data / data / "task.json", target / "data" / data)
+    return len(done)

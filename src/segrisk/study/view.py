@@ -1,0 +1,110 @@
+"""What a person sees while a study runs."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from segrisk.study.plan import Cell
+from segrisk.study.status import read_progress, seconds_left, status
+from segrisk.study.store import Store
+
+REFRESH = 2.0
+"""Seconds between two looks at the whole store."""
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them.
+
+    >>> duration(42), duration(150), duration(7300)
+    ('42 s', '2 min 30 s', '2 h 2 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+class LiveView:
+    """A bar for the study and one for each running cell; plain lines where there is no terminal."""
+
+    def __init__(self, console: Console, store: Store, cells: Sequence[Cell], workers: int) -> None:
+        self._console, self._store, self._cells, self._workers = console, store, cells, workers
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=28),
+            TextColumn("{task.fields[state]}"),
+            TimeElapsedColumn(),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+        )
+        self._whole = self._bars.add_task("[bold]study", total=len(cells), state="")
+        self._own: dict[str, TaskID] = {}
+        self._looked = 0.0
+
+    def __enter__(self) -> "LiveView":
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bars.stop()
+
+    def update(self, running: Sequence[Cell]) -> None:
+        """Show how far the study and its running cells are."""
+        if time.monotonic() - self._looked < REFRESH:
+            return
+        self._looked = time.monotonic()
+        state = self._state()
+        self._bars.update(self._whole, completed=state.done, state=state.text)
+        keys = {cell.key for cell in running}
+        for key in [key for key in self._own if key not in keys]:
+            self._bars.remove_task(self._own.pop(key))
+        for cell in running:
+            self._show(cell)
+
+    def _show(self, cell: Cell) -> None:
+        if cell.key not in self._own:
+            self._own[cell.key] = self._bars.add_task(cell.title, total=None, state="begins")
+        progress = read_progress(self._store, cell)
+        if progress is not None:
+            self._bars.update(
+                self._own[cell.key],
+                total=progress.epochs * progress.steps,
+                completed=(progress.epoch - 1) * progress.steps + progress.step,
+                state=f"epoch {progress.epoch} of at most {progress.epochs}",
+            )
+
+    def ended(self, cell: Cell, failure: str | None) -> None:
+        """Leave a line for each cell that ended."""
+        state = self._state()
+        if failure is not None:
+            self._console.print(f"[red]failed[/red]  {cell.title}: {failure}", highlight=False)
+        elif not self._console.is_terminal:
+            self._console.print(f"done  {cell.title}  ({state.text})", highlight=False)
+
+    def _state(self) -> "_State":
+        current = status(self._store, self._cells)
+        left = seconds_left(self._store, current, self._workers)
+        text = f"{len(current.done)} of {current.total} cells"
+        if current.failed:
+            text += f", {len(current.failed)} failed"
+        if left is not None and len(current.done) < current.total:
+            text += f", about {duration(left)} left"
+        return _State(len(current.done), text)
+
+
+@dataclass(frozen=True)
+class _State:
+    done: int
+    text: str

@@ -1,0 +1,63 @@
+"""Augmentation as a function of (seed, epoch, case), never of the worker or the order.
+
+Flips, rotation and translation of a case are one affine map, so a whole batch is resampled in one
+call; a chain of per-case transforms costs about as much as the training step itself.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import affine_grid, grid_sample
+
+from segrisk.training.config import Augmentation
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The random change of one case: an affine map in units of the half side, and the noise."""
+
+    matrix: np.ndarray
+    """(space, space + 1): where in the old image each point of the new one is read."""
+    noise: np.ndarray
+    """(channels, *size) float32, to be added to the image."""
+
+
+def draw(
+    augmentation: Augmentation, shape: tuple[int, ...], *, seed: int, epoch: int, case: int
+) -> Draw:
+    """Draw the change of one case of `shape` (channels, *size) in one epoch."""
+    generator = np.random.default_rng((seed, epoch, case))
+    size = np.asarray(shape[1:], dtype=float)
+    flips = np.ones(len(size))
+    for axis in augmentation.flip:
+        # Drawn for axes that the image lacks as well: the draws that follow stay the same.
+        flipped = generator.random() < 0.5
+        if flipped and axis < len(size):
+            flips[axis] = -1.0
+    angle = np.deg2rad(augmentation.rotate_degrees) * generator.uniform(-1, 1)
+    shift = 2 * augmentation.shift * generator.uniform(-1, 1, len(size))
+    rotation = np.eye(len(size))
+    rotation[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    # Points are in units of half a side; a rotation is one only where all axes share a unit.
+    linear = rotation * flips * size[None, :] / size[:, None]
+    deviation = augmentation.noise * generator.random()
+    noise = deviation * generator.standard_normal(shape, dtype=np.float32)
+    return Draw(np.concatenate([linear, shift[:, None]], axis=1), noise.astype(np.float32))
+
+
+def apply(draws: Sequence[Draw], images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Change `images` (B, C, *size) and binary `targets` (B, 1, *size) as drawn.
+
+    What comes in from outside the image repeats its border, and is background in the target.
+    """
+    # PyTorch orders the coordinates of a point from the last axis to the first.
+    order = list(range(images.ndim - 2))[::-1]
+    theta = np.stack([draw.matrix[order][:, [*order, len(order)]] for draw in draws])
+    grid = affine_grid(torch.from_numpy(theta).to(images), list(images.shape), align_corners=False)
+    noise = torch.from_numpy(np.stack([draw.noise for draw in draws])).to(images)
+    moved = grid_sample(images, grid, padding_mode="border", align_corners=False) + noise
+    marked = grid_sample(targets, grid, mode="nearest", padding_mode="zeros", align_corners=False)
+    return moved, marked

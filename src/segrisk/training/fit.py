@@ -1,0 +1,265 @@
+"""One phase of training, from its start to its best epochs, resumable after every epoch."""
+
+import math
+import random
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from segrisk.similarity import Confusion, dice
+from segrisk.training import checkpoint
+from segrisk.training.augment import apply, draw
+from segrisk.training.config import Augmentation, Phase
+from segrisk.training.predict import batches
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What a phase learns from: arrays over all cases, and which of them play which part."""
+
+    images: np.ndarray
+    """(cases, channels, *size) float32."""
+    targets: np.ndarray
+    """(cases, 1, *size), 0 or 1."""
+    train: tuple[int, ...]
+    validation: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a phase learns. The order of cases and their augmentation follow from `seed` alone."""
+
+    phase: Phase
+    augmentation: Augmentation
+    batch_size: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One line of the validation curve; epoch 0 is the start, before any step."""
+
+    epoch: int
+    steps: int
+    learning_rate: float
+    train_loss: float
+    validation_loss: float
+    validation_dice: float
+
+
+@dataclass(frozen=True)
+class Best:
+    """The weights of the epoch that a criterion chose."""
+
+    epoch: int
+    steps: int
+    value: float
+    weights: dict[str, Tensor]
+
+
+@dataclass
+class State:
+    """Everything that the next epoch depends on, besides the seed."""
+
+    curve: list[Epoch] = field(default_factory=list)
+    by_loss: Best | None = None
+    by_dice: Best | None = None
+    seconds: float = 0.0
+
+    @property
+    def epoch(self) -> int:
+        return self.curve[-1].epoch
+
+    @property
+    def steps(self) -> int:
+        return self.curve[-1].steps
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a phase is, as it is told to whoever watches."""
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+
+
+Report = Callable[[Progress], None]
+
+
+def fit(
+    fabric: Fabric,
+    network: nn.Module,
+    loss: nn.Module,
+    examples: Examples,
+    training: Training,
+    *,
+    checkpoint_path: Path,
+    report: Report = lambda progress: None,
+) -> State:
+    """Train `network` with `loss` until the validation loss rises; return curve and best epochs.
+
+    The state after each epoch is saved to `checkpoint_path`; where that file exists, training
+    goes on from it and ends with the same bits as if it had never stopped.
+    """
+    optimizer = torch.optim.Adam(network.parameters(), training.phase.learning_rate)
+    model, optimizer = fabric.setup(network, optimizer)
+    fabric.to_device(loss)
+    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer,
+        factor=training.phase.reduce_factor,
+        patience=training.phase.reduce_after - 1,
+        threshold=0.0,
+    )
+    stateful = {"network": network, "optimizer": optimizer, "scheduler": scheduler, "loss": loss}
+    if checkpoint_path.exists():
+        state = _restore(checkpoint_path, stateful)
+    else:
+        state = State()
+        _observe(state, fabric, model, loss, examples, training, train_loss=math.nan, rate=0.0)
+    while not finished(state, training.phase):
+        began = time.monotonic()
+        rate = optimizer.param_groups[0]["lr"]
+        train_loss = _train_epoch(
+            fabric, model, loss, optimizer, examples, training, state.epoch + 1, report
+        )
+        _observe(state, fabric, model, loss, examples, training, train_loss, rate)
+        scheduler.step(state.curve[-1].validation_loss)
+        state.seconds += time.monotonic() - began
+        _save(checkpoint_path, state, stateful)
+    return state
+
+
+def finished(state: State, phase: Phase) -> bool:
+    """Whether the last epoch is done, or the validation loss has risen for long enough."""
+    assert state.by_loss is not None
+    return state.epoch >= phase.max_epochs or state.epoch - state.by_loss.epoch >= phase.stop_after
+
+
+def _train_epoch(
+    fabric: Fabric,
+    model: nn.Module,
+    loss: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    examples: Examples,
+    training: Training,
+    epoch: int,
+    report: Report,
+) -> float:
+    # Every source of chance is set from (seed, epoch), so that nothing of it needs saving: the
+    # sampler here, the augmentation in `draw`, and whatever a network or a user's loss may draw.
+    _seed_everything(training.seed, epoch)
+    order = np.random.default_rng((training.seed, epoch)).permutation(examples.train).tolist()
+    parts = list(batches(order, training.batch_size))
+    model.train()
+    total = 0.0
+    for step, part in enumerate(parts, start=1):
+        images, targets = _batch(fabric, examples, part)
+        draws = [
+            draw(
+                training.augmentation,
+                examples.images.shape[1:],
+                seed=training.seed,
+                epoch=epoch,
+                case=case,
+            )
+            for case in part
+        ]
+        images, targets = apply(draws, images, targets)
+        optimizer.zero_grad()
+        value = loss(model(images).float(), targets)
+        fabric.backward(value)
+        optimizer.step()
+        total += float(value.detach()) * len(part)
+        report(Progress(epoch, training.phase.max_epochs, step, len(parts)))
+    return total / len(order)
+
+
+@torch.no_grad()
+def _evaluate(
+    fabric: Fabric, model: nn.Module, loss: nn.Module, examples: Examples, batch_size: int
+) -> tuple[float, float]:
+    """The mean loss and the mean Dice score over the validation cases, at the network's size."""
+    model.eval()
+    total, scores = 0.0, []
+    for part in batches(examples.validation, batch_size):
+        images, targets = _batch(fabric, examples, part)
+        logits = model(images).float()
+        total += float(loss(logits, targets)) * len(part)
+        mask, y = (logits > 0).flatten(1), (targets > 0).flatten(1)
+        tp, fp, fn = (mask & y).sum(1), (mask & ~y).sum(1), (~mask & y).sum(1)
+        scores.append(dice(Confusion(tp, fp, fn, (~mask & ~y).sum(1))))
+    return total / len(examples.validation), float(torch.cat(scores).double().mean())
+
+
+def _batch(fabric: Fabric, examples: Examples, part: Any) -> tuple[Tensor, Tensor]:
+    images = torch.from_numpy(examples.images[list(part)])
+    targets = torch.from_numpy(examples.targets[list(part)]).float()
+    return fabric.to_device(images), fabric.to_device(targets)
+
+
+def _observe(
+    state: State,
+    fabric: Fabric,
+    model: nn.Module,
+    loss: nn.Module,
+    examples: Examples,
+    training: Training,
+    train_loss: float,
+    rate: float,
+) -> None:
+    """Add a line to the curve and keep the weights if either criterion calls them the best."""
+    value, score = _evaluate(fabric, model, loss, examples, training.batch_size)
+    if not math.isfinite(value):
+        raise FloatingPointError(
+            f"the validation loss became {value} in epoch {len(state.curve)}: "
+            "lower the learning rate, or see whether the loss is finite for empty masks"
+        )
+    epoch = len(state.curve)
+    steps = epoch * math.ceil(len(examples.train) / training.batch_size)
+    state.curve.append(Epoch(epoch, steps, rate, train_loss, value, score))
+    weights = {key: tensor.cpu().clone() for key, tensor in model.state_dict().items()}
+    if state.by_loss is None or value < state.by_loss.value:
+        state.by_loss = Best(epoch, steps, value, weights)
+    if state.by_dice is None or score > state.by_dice.value:
+        state.by_dice = Best(epoch, steps, score, weights)
+
+
+def _seed_everything(seed: int, epoch: int) -> None:
+    drawn = int(np.random.SeedSequence((seed, epoch, 1)).generate_state(1)[0])
+    random.seed(drawn)
+    np.random.seed(drawn)
+    torch.manual_seed(drawn)
+
+
+def _save(path: Path, state: State, stateful: dict[str, Any]) -> None:
+    checkpoint.save(
+        path,
+        {
+            "curve": [asdict(epoch) for epoch in state.curve],
+            "by_loss": vars(state.by_loss),
+            "by_dice": vars(state.by_dice),
+            "seconds": state.seconds,
+            **{name: part.state_dict() for name, part in stateful.items()},
+        },
+    )
+
+
+def _restore(path: Path, stateful: dict[str, Any]) -> State:
+    saved = checkpoint.load(path)
+    for name, part in stateful.items():
+        part.load_state_dict(saved[name])
+    return State(
+        curve=[Epoch(**epoch) for epoch in saved["curve"]],
+        by_loss=Best(**saved["by_loss"]),
+        by_dice=Best(**saved["by_dice"]),
+        seconds=saved["seconds"],
+    )

@@ -1,0 +1,90 @@
+"""Slow references, straight from the papers, that import nothing of the package."""
+
+import itertools
+import math
+
+
+def sets(mask, target):
+    """The index sets of two flat 0/1 sequences."""
+    return (
+        {index for index, value in enumerate(mask) if value},
+        {index for index, value in enumerate(target) if value},
+    )
+
+
+def dice(mask, target):
+    """Bertels et al. 2019, Eq. 2."""
+    a, b = sets(mask, target)
+    return 1.0 if not a and not b else 2 * len(a & b) / (len(a) + len(b))
+
+
+def jaccard(mask, target):
+    """Bertels et al. 2019, Eq. 2."""
+    a, b = sets(mask, target)
+    return 1.0 if not a and not b else len(a & b) / len(a | b)
+
+
+def hamming(mask, target):
+    """Bertels et al. 2019, Eq. 2."""
+    a, b = sets(mask, target)
+    return 1 - (len(b - a) + len(a - b)) / len(list(target))
+
+
+def sigmoid(x):
+    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
+
+
+def soft_dice_loss(logits, target):
+    """One image: 1 − 2 Σ p y / (Σ p + Σ y); the share of false mass where the target is empty."""
+    p = [sigmoid(x) for x in logits]
+    if not any(target):
+        return sum(p) / len(p)
+    inner = sum(a * b for a, b in zip(p, target, strict=True))
+    return 1 - 2 * inner / (sum(p) + sum(target))
+
+
+def soft_jaccard_loss(logits, target):
+    """One image: 1 − Σ p y / (Σ p + Σ y − Σ p y)."""
+    p = [sigmoid(x) for x in logits]
+    if not any(target):
+        return sum(p) / len(p)
+    inner = sum(a * b for a, b in zip(p, target, strict=True))
+    return 1 - inner / (sum(p) + sum(target) - inner)
+
+
+def cross_entropy(logits, target, foreground=1.0, background=1.0):
+    """The mean of −w [y log p + (1 − y) log(1 − p)]."""
+    total = 0.0
+    for x, y in zip(logits, target, strict=True):
+        p = sigmoid(x)
+        total -= foreground * y * math.log(p) + background * (1 - y) * math.log(1 - p)
+    return total / len(target)
+
+
+def jaccard_set_loss(wrong, target):
+    """The Jaccard loss when exactly the voxels of `wrong` are mistaken (Berman et al. 2018)."""
+    foreground = {index for index, value in enumerate(target) if value}
+    if not foreground:
+        return len(wrong) / len(target)
+    return len(wrong) / len(foreground | wrong)
+
+
+def lovasz_sigmoid(logits, target):
+    """The Lovász extension of the Jaccard loss, by its definition over nested sets."""
+    errors = [abs(y - sigmoid(x)) for x, y in zip(logits, target, strict=True)]
+    order = sorted(range(len(errors)), key=lambda index: -errors[index])
+    total, before, wrong = 0.0, 0.0, set()
+    for index in order:
+        wrong.add(index)
+        after = jaccard_set_loss(wrong, target)
+        total += errors[index] * (after - before)
+        before = after
+    return total
+
+
+def subsets(items):
+    """Every subset of `items`."""
+    items = list(items)
+    return itertools.chain.from_iterable(
+        itertools.combinations(items, size) for size in range(len(items) + 1)
+    )
