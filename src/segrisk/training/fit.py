@@ -124,7 +124,9 @@ def fit(
         state = _restore(checkpoint_path, stateful)
     else:
         state = State()
+        _seed_everything(training.seed, epoch=0)
         _observe(state, fabric, model, loss, examples, training, train_loss=math.nan, rate=0.0)
+        scheduler.step(state.curve[0].validation_loss)
     while not finished(state, training.phase):
         began = time.monotonic()
         rate = optimizer.param_groups[0]["lr"]
