@@ -1,0 +1,289 @@
+"""Every procedure against loops, its laws, and the error rates that it promises."""
+
+import itertools
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from segrisk.statistics import (
+    GroupSums,
+    equivalent,
+    group_sums,
+    group_t_interval,
+    holm,
+    paired_bootstrap,
+    sign_flip,
+)
+
+cases = st.lists(
+    st.tuples(st.floats(-1, 1).map(lambda x: round(x, 3)), st.sampled_from("abcdefgh")),
+    min_size=1,
+    max_size=20,
+)
+
+
+def table(pairs):
+    values, groups = zip(*pairs, strict=True)
+    return group_sums(values, groups)
+
+
+def alone(values):
+    return group_sums(values, range(len(values)))
+
+
+# The table
+
+
+@given(pairs=cases, data=st.data())
+def test_the_order_of_cases_does_not_matter(pairs, data):
+    a, b = table(pairs), table(data.draw(st.permutations(pairs)))
+    assert a.sums.tolist() == b.sums.tolist() and a.counts.tolist() == b.counts.tolist()
+
+
+@given(pairs=cases)
+def test_the_table_keeps_mean_and_counts(pairs):
+    assert table(pairs).mean == pytest.approx(np.mean([value for value, _ in pairs]), abs=1e-12)
+    assert table(pairs).n_cases == len(pairs)
+    assert table(pairs).n_groups == len({group for _, group in pairs})
+
+
+def test_the_table_refuses_what_cannot_be_tested():
+    with pytest.raises(ValueError, match="1 of 2 values are not finite"):
+        group_sums([0.1, float("nan")], ["a", "b"])
+    with pytest.raises(ValueError, match=r"values of shape \(2,\) and groups of shape \(1,\)"):
+        group_sums([0.1, 0.2], ["a"])
+    with pytest.raises(ValueError, match="there are no cases"):
+        group_sums([], [])
+
+
+# The sign-flip test
+
+
+def sign_flip_by_loops(sums):
+    observed = abs(sum(sums))
+    vectors = list(itertools.product([1, -1], repeat=len(sums)))
+    extreme = [
+        abs(sum(s * x for s, x in zip(signs, sums, strict=True))) >= observed - 1e-9
+        for signs in vectors
+    ]
+    return sum(extreme) / len(vectors)
+
+
+@given(pairs=cases)
+def test_equals_the_loop_over_all_signs(pairs):
+    differences = table(pairs)
+    result = sign_flip(differences)
+    assert result.exact and result.resamples == 2**differences.n_groups
+    assert result.p_value == pytest.approx(sign_flip_by_loops(differences.sums), abs=1e-12)
+
+
+def test_agrees_with_scipy_where_each_case_is_its_own_group():
+    values = np.random.default_rng(0).normal(0.2, 1, 10)
+    expected = scipy.stats.permutation_test(
+        (values,), np.mean, permutation_type="samples", n_resamples=np.inf
+    )
+    assert sign_flip(alone(values)).p_value == pytest.approx(expected.pvalue, abs=1e-12)
+
+
+def test_random_signs_agree_with_all_signs():
+    values = np.random.default_rng(1).normal(0.35, 1, 16)
+    exact = sign_flip(alone(values)).p_value
+    # A seventeenth group without a difference changes no p-value, only how it is found.
+    sampled = sign_flip(alone([*values, 0.0]), resamples=99_999)
+    assert not sampled.exact
+    assert sampled.p_value == pytest.approx(exact, abs=4 * np.sqrt(exact / 99_999))
+
+
+@given(pairs=cases, scale=st.floats(0.01, 100))
+def test_neither_direction_nor_scale_matters(pairs, scale):
+    differences = table(pairs)
+    for test in (sign_flip, lambda x: paired_bootstrap(x, resamples=99)):
+        p_value = test(differences).p_value
+        assert test(GroupSums(-differences.sums, differences.counts)).p_value == p_value
+        scaled = GroupSums(scale * differences.sums, differences.counts)
+        assert test(scaled).p_value == pytest.approx(p_value)
+
+
+def test_groups_are_flipped_as_one():
+    values = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
+    assert sign_flip(alone(values)).p_value == 2 / 2**8
+    assert sign_flip(group_sums(values, list("aabbccdd"))).p_value == 2 / 2**4
+
+
+@pytest.mark.parametrize("count", [5, 40])
+def test_equal_models_are_never_significant(count):
+    assert sign_flip(alone(np.zeros(count))).p_value == 1
+    assert paired_bootstrap(alone(np.zeros(count))).p_value == 1
+
+
+def test_five_groups_cannot_reach_five_percent():
+    assert sign_flip(alone([1.0] * 5)).p_value == 0.0625
+
+
+def test_random_signs_never_give_zero():
+    assert sign_flip(alone(np.ones(50)), resamples=99).p_value == 0.01
+
+
+def test_is_a_function_of_the_seed():
+    differences = alone(np.random.default_rng(0).normal(0.1, 1, 60))
+    for test in (sign_flip, paired_bootstrap):
+        assert test(differences, seed=1) == test(differences, seed=1)
+        assert test(differences, seed=1) != test(differences, seed=2)
+
+
+def test_chunks_change_nothing(monkeypatch):
+    differences = alone(np.random.default_rng(0).normal(0.1, 1, 60))
+    whole = [test(differences, resamples=999) for test in (sign_flip, paired_bootstrap)]
+    monkeypatch.setattr("segrisk.statistics.paired.CHUNK", 60 * 64)
+    assert [test(differences, resamples=999) for test in (sign_flip, paired_bootstrap)] == whole
+
+
+# The bootstrap
+
+
+def test_the_bootstrap_is_the_paper_s():
+    differences = alone(np.random.default_rng(3).normal(0.3, 1, 30))
+    generator = np.random.default_rng(0)
+    means = [generator.choice(differences.sums, 30).mean() for _ in range(20_000)]
+    expected = 2 * min(np.mean(np.array(means) <= 0), np.mean(np.array(means) >= 0))
+    p_value = paired_bootstrap(differences, resamples=20_000).p_value
+    assert p_value == pytest.approx(expected, abs=0.01)
+
+
+def test_resamples_below_one_are_refused():
+    for test in (sign_flip, paired_bootstrap):
+        with pytest.raises(ValueError, match="resamples must be at least 1, got 0"):
+            test(alone([1.0]), resamples=0)
+
+
+# Intervals
+
+
+def test_single_cases_give_the_usual_t_interval():
+    values = np.random.default_rng(0).normal(0, 1, 25)
+    low, high = scipy.stats.t.interval(0.9, 24, values.mean(), scipy.stats.sem(values))
+    interval = group_t_interval(alone(values), level=0.9)
+    assert (interval.low, interval.high) == pytest.approx((low, high))
+
+
+def test_copies_of_a_case_within_its_group_add_no_certainty():
+    values = np.random.default_rng(0).normal(0, 1, 12)
+    one = group_t_interval(alone(values))
+    many = group_t_interval(group_sums(np.repeat(values, 5), np.repeat(np.arange(12), 5)))
+    assert (many.low, many.high) == pytest.approx((one.low, one.high))
+
+
+def test_equivalence_needs_a_narrow_interval_near_zero():
+    noise = np.random.default_rng(0).normal(0, 0.01, 100)
+    assert equivalent(alone(noise), margin=0.01)
+    assert not equivalent(alone(noise), margin=0.0005)
+    assert not equivalent(alone(noise + 0.02), margin=0.01)
+
+
+def test_intervals_refuse_what_they_cannot_do():
+    with pytest.raises(ValueError, match="needs at least 2 groups, got 1"):
+        group_t_interval(group_sums([0.1, 0.2], ["a", "a"]))
+    with pytest.raises(ValueError, match="strictly between 0 and 1, got 95"):
+        group_t_interval(alone([0.1, 0.2]), level=95)
+    with pytest.raises(ValueError, match="margin must be positive, got 0"):
+        equivalent(alone([0.1, 0.2]), margin=0)
+
+
+# Holm
+
+
+def holm_by_loops(p_values):
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
+    adjusted, largest = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted
+
+
+@given(st.lists(st.floats(0, 1), max_size=12))
+def test_holm_equals_its_definition(p_values):
+    assert holm(p_values).tolist() == holm_by_loops(p_values)
+
+
+@pytest.mark.parametrize("p_values", [[0.5, float("nan")], [1.5], [-0.1]])
+def test_holm_refuses_what_is_no_probability(p_values):
+    with pytest.raises(ValueError, match="numbers between 0 and 1"):
+        holm(p_values)
+
+
+# What the tests promise: simulated
+
+
+def heavy(generator, groups, size, correlation=0.5):
+    """Differences as they come: small, some failures, correlated within a group; mean 0."""
+    noise = 0.02 * (
+        np.sqrt(correlation) * generator.standard_normal((groups, 1))
+        + np.sqrt(1 - correlation) * generator.standard_normal((groups, size))
+    )
+    failed = generator.random((groups, 1)) < 0.07
+    return noise + failed * generator.choice([-1, 1], (groups, 1)) * 0.5 * generator.random((groups, 1))
+
+
+def rejection_rate(repetitions, groups, size, test, grouped=True):
+    generator = np.random.default_rng(7)
+    names = np.repeat(np.arange(groups), size)
+    rejected = 0
+    for _ in range(repetitions):
+        values = heavy(generator, groups, size).ravel()
+        table = group_sums(values, names) if grouped else alone(values)
+        rejected += test(table).p_value < 0.05
+    return rejected / repetitions
+
+
+def binomial_bounds(repetitions, rate=0.05):
+    return scipy.stats.binom.interval(0.999, repetitions, rate) / np.array(repetitions)
+
+
+def quick_flip(table):
+    return sign_flip(table, resamples=499)
+
+
+def test_the_sign_flip_keeps_its_level_with_groups_and_not_without():
+    low, high = binomial_bounds(600)
+    assert rejection_rate(600, 20, 5, quick_flip) <= high
+    assert rejection_rate(600, 20, 5, quick_flip, grouped=False) > 2 * high
+    assert low < 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("groups", "size"), [(10, 1), (20, 1), (50, 1), (20, 10), (20, 3)])
+def test_the_sign_flip_keeps_its_level_at_full_size(groups, size):
+    assert rejection_rate(4000, groups, size, quick_flip) <= binomial_bounds(4000)[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("groups", "size"), [(20, 1), (20, 5)])
+def test_the_bootstrap_rejects_too_often_on_few_groups(groups, size):
+    def quick(table):
+        return paired_bootstrap(table, resamples=499)
+
+    assert rejection_rate(2000, groups, size, quick) > binomial_bounds(2000)[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("groups", "size"), [(5, 1), (10, 4), (40, 3)])
+def test_the_group_t_interval_covers(groups, size):
+    generator = np.random.default_rng(0)
+    names = np.repeat(np.arange(groups), size)
+    covered = 0
+    for _ in range(4000):
+        values = generator.standard_normal((groups, 1)) + generator.standard_normal((groups, size))
+        interval = group_t_interval(group_sums(values.ravel(), names))
+        covered += interval.low <= 0 <= interval.high
+    low, high = binomial_bounds(4000, 0.95)
+    assert low <= covered / 4000 <= high
+
+
+@settings(max_examples=20)
+@given(st.integers(2, 6))
+def test_holm_controls_a_family_of_equal_tests(count):
+    assert (holm([0.05 / count] * count) <= 0.05 + 1e-15).all()
