@@ -1,19 +1,39 @@
 """What is wrong with data, said so that a person can mend it."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 SHOWN = 20
 
 
 class DataError(ValueError):
-    """The data cannot be used: one line per fault, each naming the file and what to do."""
+    """The data cannot be used: one line per fault, each naming the file and what to do.
+
+    The text shows the first 20 faults; `faults` holds them all.
+
+    >>> print(DataError(["polyps/images/a.png: has no mask", "polyps/images/b.png: has no mask"]))
+    polyps/images/a.png: has no mask
+    polyps/images/b.png: has no mask
+    """
 
     def __init__(self, faults: Iterable[str]) -> None:
         self.faults = tuple(faults)
+        super().__init__(self.faults)  # as given, so that it survives the way between processes
+
+    def __str__(self) -> str:
         more = len(self.faults) - SHOWN
         tail = [f"… and {more} more"] if more > 0 else []
-        super().__init__("\n".join([*self.faults[:SHOWN], *tail]))
+        return "\n".join([*self.faults[:SHOWN], *tail])
 
 
 class DataWarning(UserWarning):
     """Something about the data that is allowed, and probably not meant."""
+
+
+def shown(path: Path) -> str:
+    """How faults name a file of a task: by the task's folder, images or labels, and its name.
+
+    >>> shown(Path("/some/where/polyps/images/a.png"))
+    'polyps/images/a.png'
+    """
+    return "/".join(path.parts[-3:])

@@ -27,13 +27,15 @@ def partition(
     Groups are ordered by their mean foreground fraction, ties in random order, and cut into blocks
     of `parts`; each block gives one group to every part, its largest to the part that holds the
     fewest cases so far. So all parts are alike in number and in fraction. The result does not
-    depend on the order of the cases.
+    depend on the order of the cases: numbers of cases differ by at most the largest group.
 
     >>> partition(["a", "a", "b", "c", "d"], [0.1, 0.1, 0.2, 0.3, 0.4], 2, seed=0).tolist()
     [1, 1, 0, 0, 1]
     """
     names, member, sizes = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
-    means = np.bincount(member, weights=np.asarray(fractions, dtype=float)) / sizes
+    values = np.asarray(fractions, dtype=float)
+    ascending = np.lexsort((values, member))  # the last bit of a sum depends on its order
+    means = np.bincount(member[ascending], weights=values[ascending]) / sizes
     generator = np.random.default_rng(seed)
     order = np.lexsort((generator.permutation(len(names)), means))
     part_of = np.empty(len(names), dtype=int)
@@ -58,16 +60,30 @@ def cross_validation(
 ) -> list[Split]:
     """Every case is scored once; inside each training part a validation part makes the choices.
 
-    `validation` is the share of the training part, rounded to one of 2, 3, 4, … equal parts.
+    `validation` is the share of the training part, rounded to one of 2, 3, 4, … equal parts (of
+    as many parts as there are groups, where these are fewer). Both divisions are `partition`s.
+    ValueError, or DataError where the groups are too few. DataWarning where all training masks
+    of a fold are empty.
+
+    >>> groups = ["a", "b", "c", "d", "e", "f"]
+    >>> splits = cross_validation(groups, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6], folds=3)
+    >>> sorted(index for split in splits for index in split.test)
+    [0, 1, 2, 3, 4, 5]
     """
     count = len(set(groups))
+    if len(groups) != len(fractions):
+        raise ValueError(
+            f"got {len(groups)} groups and {len(fractions)} fractions: give one of each per case"
+        )
+    if not np.isfinite(np.asarray(fractions, dtype=float)).all():
+        raise ValueError("a foreground fraction is NaN or infinite: give |y| / d of each case")
     if not 0 < validation <= 0.5:
         raise ValueError(f"validation is a share above 0 and at most 0.5, got {validation}")
     if folds < 2:
         raise ValueError(f"cross-validation needs at least 2 folds, got {folds}")
     if count < folds:
         raise DataError(
-            [f"{count} groups cannot fill {folds} folds: set `folds` to {count} or less"]
+            [f"{count} groups cannot fill {folds} folds: lower `folds` to {count} or less"]
         )
     test_part = partition(groups, fractions, folds, seed=seed)
     return [
@@ -91,7 +107,7 @@ def _split(
         raise DataError(
             [
                 f"fold {fold}: its training part has 1 group, which cannot be divided into "
-                "training and validation: add groups, or set `folds` higher"
+                "training and validation: add groups (2 folds need 4 of them, 3 folds need 3)"
             ]
         )
     drawn = int(np.random.SeedSequence((seed, fold)).generate_state(1)[0])

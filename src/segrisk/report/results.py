@@ -1,0 +1,96 @@
+"""What a report needs, however it was collected: from a study or from a comparison."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from segrisk.losses import Family
+from segrisk.scores import Score
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is compared; in a study, a loss. `family` decides which marks it can get."""
+
+    name: str
+    label: str
+    family: Family
+
+
+@dataclass(frozen=True)
+class CaseInfo:
+    """A case with the foreground fraction of its reference, which orders Figure 1."""
+
+    task: str
+    case: str
+    group: str
+    fraction: float
+
+
+@dataclass(frozen=True)
+class StatisticsPlan:
+    """What is tested, as it was declared."""
+
+    primary: str = "dice"
+    metrics: tuple[str, ...] = ("dice", "jaccard")
+    alpha: float = 0.05
+    margin: float = 0.01
+    resamples: int = 9999
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What one training took, and which steps the two criteria chose."""
+
+    task: str
+    model: str
+    fold: int
+    seed: int
+    steps: int
+    best_step_by_loss: int
+    best_step_by_dice: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Results:
+    """Scores of several models on the same cases, and what is known about them.
+
+    `scores` come from the epochs that the validation loss chose, `scores_by_dice` from those that
+    the validation Dice chose; the latter may be empty.
+    """
+
+    name: str
+    tasks: tuple[str, ...]
+    models: tuple[Model, ...]
+    cases: tuple[CaseInfo, ...]
+    scores: tuple[Score, ...]
+    scores_by_dice: tuple[Score, ...] = ()
+    plan: StatisticsPlan = StatisticsPlan()
+    post_hoc: bool = False
+    efforts: tuple[Effort, ...] = ()
+    notes: tuple[str, ...] = ()
+    provenance: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        for scores in (self.scores, self.scores_by_dice):
+            if scores:
+                self._check_complete(scores)
+
+    def _check_complete(self, scores: tuple[Score, ...]) -> None:
+        """Every model must have been scored once on every case: nothing is dropped in silence."""
+        found = Counter((s.task, s.model, s.metric, s.seed, s.case) for s in scores)
+        twice = next((key for key, count in found.items() if count > 1), None)
+        if twice is not None:
+            raise ValueError(f"case '{twice[4]}' of {twice[0]} is scored twice for '{twice[1]}'")
+        seeds = sorted({score.seed for score in scores})
+        for info in self.cases:
+            for model in self.models:
+                for metric in self.plan.metrics:
+                    for seed in seeds:
+                        if (info.task, model.name, metric, seed, info.case) not in found:
+                            raise ValueError(
+                                f"case '{info.case}' of {info.task} has no {metric} for "
+                                f"'{model.name}', seed {seed}: every model needs every case"
+                            )

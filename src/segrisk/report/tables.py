@@ -1,0 +1,184 @@
+"""Tables: built once from the summary, then rendered as Markdown, LaTeX, or for a terminal."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import rich.box
+import rich.table
+from rich.text import Text
+
+from segrisk.report import captions
+from segrisk.report.summary import Block, Marks, Summary
+
+METRIC_NAMES = {"dice": "Dice score", "jaccard": "Jaccard index"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number as it is printed."""
+
+    text: str
+    marks: Marks = Marks()
+
+
+@dataclass(frozen=True)
+class Row:
+    """The numbers of one task under one metric."""
+
+    section: str
+    label: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of means in the layout of the paper's Table 1."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    caption: str
+
+
+def all_tables(summary: Summary) -> tuple[Table, ...]:
+    """Table 1 by raw p-values, the primary metric by Holm, Table 1 by validation Dice."""
+    plan, by_loss = summary.results.plan, summary.by_loss
+    count = sum(pair.metric == plan.primary for pair in by_loss.pairs)
+    holm = f"Holm-adjusted (over {count} comparisons of {plan.primary})"
+    tables = [
+        _table(summary, by_loss, by_loss.raw, plan.metrics, "Table 1", "raw"),
+        _table(
+            summary,
+            by_loss,
+            by_loss.corrected,
+            (plan.primary,),
+            "Table 2: marks that survive correction",
+            holm,
+        ),
+    ]
+    if summary.by_dice is not None:
+        title = "Table 3: Table 1 with epochs chosen by validation Dice"
+        block = summary.by_dice
+        tables.append(_table(summary, block, block.raw, plan.metrics, title, "raw"))
+    return tuple(tables)
+
+
+def _table(
+    summary: Summary,
+    block: Block,
+    marks: "dict[tuple[str, str, str], Marks]",
+    metrics: Sequence[str],
+    title: str,
+    family: str,
+) -> Table:
+    rows = tuple(
+        Row(
+            METRIC_NAMES.get(metric, metric),
+            f"{task.name} ({task.n_cases})",
+            tuple(
+                Cell(
+                    f"{block.mean(task.name, metric, model.name):.3f}",
+                    marks[task.name, metric, model.name],
+                )
+                for model in summary.models
+            ),
+        )
+        for metric in metrics
+        for task in summary.tasks
+    )
+    columns = tuple(model.label for model in summary.models)
+    return Table(title, columns, rows, captions.table(summary, block, family=family))
+
+
+def markdown(table: Table) -> str:
+    """A table for Markdown; underlining, which Markdown lacks, as HTML."""
+
+    def cell(cell: Cell) -> str:
+        text = f"<u>{cell.text}</u>" if cell.marks.underline else cell.text
+        text = f"*{text}*" if cell.marks.italic else text
+        return f"**{text}**" if cell.marks.bold else text
+
+    def row(*texts: str) -> str:
+        return "| " + " | ".join(text.replace("|", "\\|") for text in texts) + " |"
+
+    lines = [f"**{table.title}**", "", row("", "dataset", *table.columns)]
+    lines.append("|---|---|" + "---:|" * len(table.columns))
+    section = ""
+    for entry in table.rows:
+        shown = entry.section if entry.section != section else ""
+        section = entry.section
+        lines.append(row(shown, entry.label, *map(cell, entry.cells)))
+    return "\n".join([*lines, "", table.caption, ""])
+
+
+_LATEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "{": r"\{",
+        "}": r"\}",
+        "&": r"\&",
+        "%": r"\%",
+        "$": r"\$",
+        "#": r"\#",
+        "_": r"\_",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"$<$",
+        ">": r"$>$",
+        "≥": r"$\geq$",
+        "±": r"$\pm$",
+    }
+)
+
+
+def latex(table: Table) -> str:
+    """A table for LaTeX with the package booktabs."""
+
+    def cell(cell: Cell) -> str:
+        text = rf"\underline{{{cell.text}}}" if cell.marks.underline else cell.text
+        text = rf"\textit{{{text}}}" if cell.marks.italic else text
+        return rf"\textbf{{{text}}}" if cell.marks.bold else text
+
+    lines = [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{table.title.translate(_LATEX)}. {table.caption.translate(_LATEX)}}}",
+        rf"\begin{{tabular}}{{ll{'c' * len(table.columns)}}}",
+        r"\toprule",
+        " & ".join(["", "Dataset", *(name.translate(_LATEX) for name in table.columns)]) + r" \\",
+    ]
+    section = ""
+    for row in table.rows:
+        if row.section != section:
+            lines.append(r"\midrule")
+        shown = row.section.translate(_LATEX) if row.section != section else ""
+        section = row.section
+        cells = [shown, row.label.translate(_LATEX), *map(cell, row.cells)]
+        lines.append(" & ".join(cells) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
+
+
+def console_tables(summary: Summary) -> list[rich.table.Table]:
+    """All tables for the terminal, which can print the marks as they are."""
+    return [_console(table) for table in all_tables(summary)]
+
+
+def _console(table: Table) -> rich.table.Table:
+    shown = rich.table.Table(
+        title=table.title, caption=table.caption, box=rich.box.SIMPLE_HEAD, caption_justify="left"
+    )
+    shown.add_column("")
+    shown.add_column("dataset")
+    for name in table.columns:
+        shown.add_column(name, justify="right")
+    section = ""
+    for row in table.rows:
+        first = row.section if row.section != section else ""
+        section = row.section
+        shown.add_row(first, row.label, *(Text(c.text, _style(c.marks)) for c in row.cells))
+    return shown
+
+
+def _style(marks: Marks) -> str:
+    names = {"italic": marks.italic, "underline": marks.underline, "bold": marks.bold}
+    return " ".join(name for name, given in names.items() if given)
