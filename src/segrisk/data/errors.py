@@ -18,7 +18,7 @@ class DataError(ValueError):
 
     def __init__(self, faults: Iterable[str]) -> None:
         self.faults = tuple(faults)
-        super().__init__(self.faults)  # as given, so that it survives the way between processes
+        super().__init__(self.faults)
 
     def __str__(self) -> str:
         more = len(self.faults) - SHOWN

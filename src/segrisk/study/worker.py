@@ -2,6 +2,7 @@
 
 import csv
 import io
+import logging
 import os
 import signal
 import threading
@@ -46,6 +47,7 @@ def enter() -> None:
     """Prepare a fresh worker process."""
     # Ctrl-C reaches the whole process group; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     threading.Thread(target=_die_with_parent, daemon=True).start()
 
 
