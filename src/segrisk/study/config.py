@@ -5,6 +5,7 @@ import inspect
 import os
 import string
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -95,12 +96,15 @@ class LossChoice(Strict):
         return self
 
     def build(self, *, prior: float) -> nn.Module:
-        """The loss, for a training part with foreground fraction `prior`."""
-        factory = find_loss(self.loss)
+        """The loss, for a training part with foreground fraction `prior`.
+
+        A class is built with the parameters; a function gets them after (logits, target).
+        """
+        found = find_loss(self.loss)
         parameters = dict(self.parameters)
-        if "prior" in inspect.signature(factory).parameters:
+        if "prior" in inspect.signature(found).parameters:
             parameters.setdefault("prior", prior)
-        loss = factory(**parameters)
+        loss = found(**parameters) if inspect.isclass(found) else partial(found, **parameters)
         return loss if isinstance(loss, nn.Module) else _Function(loss)
 
     def source(self) -> str | None:
@@ -112,7 +116,7 @@ class LossChoice(Strict):
 
 
 class _Function(nn.Module):
-    """A plain function of (logits, target) in the place of a module."""
+    """A callable of (logits, target) in the place of a module."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__()
