@@ -4,11 +4,11 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-import reference
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import reference
 from segrisk.similarity import SIMILARITIES, Confusion, confusion, dice, jaccard
 
 SYMMETRIC = {"dice", "jaccard", "hamming"}

@@ -3,11 +3,11 @@
 from itertools import product
 
 import pytest
-import reference
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import reference
 from segrisk.losses import LOSSES, LovaszSigmoid, SoftDice, WeightedCrossEntropy
 from segrisk.losses.lovasz import lovasz_extension
 from segrisk.metrics import METRICS

@@ -10,9 +10,9 @@ import time
 
 import pytest
 import yaml
-from tiny_study import TINY, command, environment
 
 from segrisk.scores import COLUMNS, read_scores
+from tiny_study import TINY, command, environment
 
 REPORT = {
     "scores.csv",

@@ -102,7 +102,12 @@ def curve(*values):
 
 @pytest.mark.parametrize(
     ("values", "stops"),
-    [((3, 2, 1), False), ((3, 2, 2.5), False), ((3, 2, 2.5, 2.1), True), ((3, 2, 1, 0.5, 0.4), True)],
+    [
+        ((3, 2, 1), False),
+        ((3, 2, 2.5), False),
+        ((3, 2, 2.5, 2.1), True),
+        ((3, 2, 1, 0.5, 0.4), True),
+    ],
 )
 def test_stops_when_the_validation_loss_has_risen_or_the_epochs_are_over(values, stops):
     assert finished(curve(*values), Phase(max_epochs=4, stop_after=2)) is stops

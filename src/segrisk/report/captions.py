@@ -48,7 +48,9 @@ def selection(summary: Summary, block: Block) -> str:
 
 
 def convention() -> str:
-    return "a case scores 1 where both masks are empty and 0 where one is, in Dice and Jaccard alike"
+    return (
+        "a case scores 1 where both masks are empty and 0 where one is, in Dice and Jaccard alike"
+    )
 
 
 def cautions(summary: Summary) -> list[str]:

@@ -40,7 +40,9 @@ def _panel(summary: Summary, curve: Curve) -> alt.LayerChart:
     ]
     # A square root spreads the small objects, where most bins lie, and can show an empty one.
     fractions = [point.fraction for point in curve.points]
-    scale = alt.Scale(type="sqrt", zero=False, nice=False, domain=[min(fractions), max(fractions)], padding=8)
+    scale = alt.Scale(
+        type="sqrt", zero=False, nice=False, domain=[min(fractions), max(fractions)], padding=8
+    )
     x = alt.X("fraction:Q", title="foreground fraction", scale=scale)
     # Bands may leave [0, 1]; the axis does not.
     low = min(point.mean if point.low is None else point.low for point in curve.points)

@@ -50,9 +50,7 @@ def findings(summary: Summary) -> tuple[str, ...]:
 def _finding(summary: Summary, task: str) -> str:
     plan, block = summary.results.plan, summary.by_loss
     labels = {model.name: model.label for model in summary.models}
-    ranked = sorted(
-        summary.models, key=lambda model: -block.mean(task, plan.primary, model.name)
-    )
+    ranked = sorted(summary.models, key=lambda model: -block.mean(task, plan.primary, model.name))
     best = ranked[0]
     score = block.mean(task, plan.primary, best.name)
     text = f"{task}: {best.label} has the highest mean {plan.primary.capitalize()}, {score:.3f}"
@@ -61,8 +59,10 @@ def _finding(summary: Summary, task: str) -> str:
     beaten = [labels[name] for name, pair in others if (pair.p_holm or 0) < plan.alpha]
     equal = [labels[name] for name, pair in others if pair.equivalent]
     if others:
-        above = f"significantly above {_list(beaten)} after Holm's correction" if beaten else (
-            "significantly above none after Holm's correction"
+        above = (
+            f"significantly above {_list(beaten)} after Holm's correction"
+            if beaten
+            else ("significantly above none after Holm's correction")
         )
         text += f"; {above}"
     if equal:

@@ -16,8 +16,8 @@ from segrisk.configuration import ConfigurationError, Strict, nearest, read_yaml
 from segrisk.data.phantoms import PHANTOMS
 from segrisk.files import digest, file_digest
 from segrisk.losses import LOSSES
-from segrisk.networks import Network
 from segrisk.metrics import METRICS
+from segrisk.networks import Network
 from segrisk.training.config import Augmentation, Device, Positive, Precision, Schedule
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]

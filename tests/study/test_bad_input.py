@@ -1,0 +1,259 @@
+"""What a person gets who gives something wrong: one line, before any training, nothing lost."""
+
+import errno
+import json
+import os
+import sys
+from concurrent.futures import Future
+
+import numpy as np
+import pytest
+import yaml
+from filelock import FileLock
+from PIL import Image
+from typer.testing import CliRunner
+
+from segrisk.commands import app
+from segrisk.study.engine import Engine
+from segrisk.study.store import Store, StoreError
+from tiny_study import TINY
+
+FOLDERS = {"tasks": {"mine": {"folder": "data", "size": [16, 16]}}}
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setattr(sys, "path", list(sys.path))  # a run adds the study's folder
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Run a study of `content`; the exit code and what was printed."""
+
+    def run(content, out="out"):
+        file = tmp_path / "study.yaml"
+        file.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
+        result = CliRunner().invoke(app, ["study", "run", str(file), "--out", str(tmp_path / out)])
+        return result.exit_code, " ".join(result.output.split())
+
+    return run
+
+
+@pytest.fixture
+def no_training(monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("a training was started")
+
+    monkeypatch.setattr("segrisk.study.engine.Engine.run", refuse)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder of 12 good cases."""
+    generator = np.random.default_rng(0)
+    for name in ("images", "labels"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+    for index in range(12):
+        image = generator.integers(0, 255, (16, 16), dtype=np.uint8)
+        mask = np.zeros((16, 16), np.uint8)
+        mask[4:8, 4 : 6 + index % 5] = 255
+        Image.fromarray(image).save(tmp_path / "data" / "images" / f"c{index:02d}.png")
+        Image.fromarray(mask).save(tmp_path / "data" / "labels" / f"c{index:02d}.png")
+    return tmp_path / "data"
+
+
+def changed(**changes):
+    return {**TINY, **changes}
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("name: [", "study.yaml: is not valid YAML at line"),
+        ("just text", "study.yaml: must hold a mapping"),
+        ({"tasks": TINY["tasks"]}, "study.yaml: 'name' is missing"),
+        (changed(lossess=["soft_dice"]), "unknown key 'lossess'; did you mean 'losses'?"),
+        (changed(losses=["soft_dise"]), "unknown loss 'soft_dise'; did you mean 'soft_dice'?"),
+        (changed(losses=[{"name": "x", "loss": "no_such:Loss"}]), "'no_such:Loss' cannot be impo"),
+        (
+            changed(losses=[{"name": "soft_dice", "parameters": {"smooth": 1}}]),
+            "loss 'soft_dice' cannot be built: SoftDice.__init__() got an unexpected keyword",
+        ),
+        (changed(losses=["soft_dice", "soft_dice"]), "'soft_dice' stands twice"),
+        (
+            changed(tasks={"a": {"phantom": "molarr", "size": [16, 16]}}),
+            "unknown phantom 'molarr'; did you mean 'molar'?",
+        ),
+        (
+            changed(tasks={"a": {"phantom": "molar", "folder": "x", "size": [16, 16]}}),
+            "'tasks.a': name either a folder or a phantom",
+        ),
+        (
+            changed(tasks={"a": {"foldr": "x", "size": [16, 16]}}),
+            "unknown key 'tasks.a.foldr'; did you mean 'folder'?",
+        ),
+        (
+            changed(tasks={"a": {"phantom": "molar", "size": [15, 16]}}),
+            "size [15, 16]: a network of 2 levels needs sides that are multiples of 2",
+        ),
+        (changed(folds="many"), "'folds': Input should be a valid integer"),
+        (changed(folds=1), "'folds': Input should be greater than or equal to 2, got 1"),
+        (changed(statistics={"primary": "dise"}), "metric 'dise' must be one of the metrics"),
+        (changed(statistics={"metrics": ["dice", "hd95"]}), "unknown metric 'hd95'"),
+        (changed(schedule={"loss": {"lr": 0.1}}), "unknown key"),
+        (changed(folds=13), "12 groups cannot fill 13 folds: lower `folds` to 12 or less"),
+        (
+            changed(tasks={"a": {"folder": "$NO_SUCH_PLACE/x", "size": [16, 16]}}),
+            "names $NO_SUCH_PLACE, which is not set: export NO_SUCH_PLACE=FOLDER",
+        ),
+        (
+            changed(tasks={"a": {"folder": "nowhere", "size": [16, 16]}}),
+            "nowhere: there is no such folder",
+        ),
+    ],
+)
+def test_a_wrong_study_file_says_what_and_where(run, no_training, content, text):
+    code, output = run(content)
+    assert code == 2 and text in output, output
+    assert "Traceback" not in output
+
+
+def test_a_missing_study_file_is_named(no_training, tmp_path):
+    arguments = ["study", "run", str(tmp_path / "no.yaml"), "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 2 and "no.yaml: cannot be read (No such file" in result.output
+
+
+def spoil_shape(folder):
+    Image.new("L", (8, 16)).save(folder / "labels" / "c03.png")
+
+
+def spoil_value(folder):
+    mask = np.zeros((16, 16), np.uint8)
+    mask[3, 3], mask[5, 5] = 1, 255
+    Image.fromarray(mask).save(folder / "labels" / "c03.png")
+
+
+def spoil_file(folder):
+    path = folder / "images" / "c03.png"
+    path.write_bytes(path.read_bytes()[:60])
+
+
+def spoil_index(folder):
+    rows = "\n".join(f"c{index:02d},p{index // 2}" for index in range(11))
+    (folder / "index.csv").write_text(f"id,group\n{rows}\n")
+
+
+def empty_masks(folder):
+    for path in (folder / "labels").iterdir():
+        Image.new("L", (16, 16)).save(path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "text"),
+    [
+        (lambda f: (f / "labels" / "c03.png").unlink(), "data/images/c03.png: has no mask"),
+        (lambda f: (f / "images" / "c03.png").unlink(), "data/labels/c03.png: has no image"),
+        (
+            lambda f: Image.new("L", (16, 16)).save(f / "images" / "c03.jpg"),
+            "data/images/c03.jpg and c03.png have the same id",
+        ),
+        (spoil_shape, "data/labels/c03.png: shape (16, 8) differs from (16, 16)"),
+        (spoil_value, "the masks have more than one value besides 0: 1 (data/labels/c03.png), 255"),
+        (spoil_file, "data/images/c03.png: cannot be read"),
+        (spoil_index, "data/index.csv: has no row for c11"),
+        (empty_masks, "data/labels: all masks are empty"),
+        (lambda f: [p.unlink() for p in (f / "images").iterdir()], "data/images: is empty"),
+    ],
+)
+def test_wrong_data_is_named_before_any_training(run, no_training, folder, spoil, text):
+    spoil(folder)
+    code, output = run(changed(**FOLDERS))
+    assert code == 2 and text in output, output
+    assert "Traceback" not in output
+
+
+def test_after_the_fault_is_mended_the_same_command_goes_on(run, folder, tmp_path, monkeypatch):
+    mask = (folder / "labels" / "c03.png").read_bytes()
+    (folder / "labels" / "c03.png").unlink()
+    assert run(changed(**FOLDERS))[0] == 2
+    (folder / "labels" / "c03.png").write_bytes(mask)
+    seen = []
+    monkeypatch.setattr("segrisk.study.engine.Engine.run", lambda self, cells: seen.extend(cells))
+    run(changed(**FOLDERS))
+    assert len(seen) == 6
+
+
+def test_a_constant_image_is_a_warning(run, folder, monkeypatch):
+    Image.new("L", (16, 16), 7).save(folder / "images" / "c03.png")
+    monkeypatch.setattr("segrisk.study.engine.Engine.run", lambda self, cells: None)
+    _, output = run(changed(**FOLDERS))
+    assert "warning: data/images/c03.png: is constant (every value is 7)" in output
+
+
+def test_empty_masks_in_one_training_part_are_a_warning(run, folder, monkeypatch):
+    for index in range(1, 12):
+        Image.new("L", (16, 16)).save(folder / "labels" / f"c{index:02d}.png")
+    monkeypatch.setattr("segrisk.study.engine.Engine.run", lambda self, cells: None)
+    _, output = run(changed(**FOLDERS))
+    assert "all masks of its training part are empty" in output
+
+
+def test_a_folder_of_another_study_is_left_alone(run, no_training, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "study.json").write_text(json.dumps({"name": "other", "cells": []}))
+    code, output = run(TINY)
+    assert code == 2
+    assert "belongs to study 'other', not to 'tiny'; give --out another folder" in output
+
+
+def test_a_folder_of_something_else_is_left_alone(run, no_training, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.tex").write_text("\\documentclass{book}")
+    code, output = run(TINY)
+    assert code == 2 and "is not empty and holds no study" in output
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.tex"]
+
+
+def test_two_runs_on_one_store_do_not_meet(run, no_training, tmp_path):
+    (tmp_path / "out").mkdir()
+    with FileLock(tmp_path / "out" / ".lock"):
+        code, output = run(TINY)
+    assert code == 2 and "another run is working here" in output
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [(errno.ENOSPC, "no space left on device"), (errno.EROFS, "read-only file system")],
+)
+def test_a_folder_that_takes_no_more_is_named(run, no_training, monkeypatch, number, reason):
+    def fails(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("segrisk.data.prepare._write", fails)
+    code, output = run(TINY)
+    assert code == 2
+    assert f"out: cannot be written ({reason}); free space or give --out another" in output
+
+
+def test_a_disk_that_fills_during_training_stops_the_study_and_keeps_what_is_done(tmp_path):
+    engine = Engine(None, Store(tmp_path), 1, None)
+    future = Future()
+    future.set_exception(OSError(errno.ENOSPC, "No space left on device"))
+    with pytest.raises(StoreError, match="no space left on device.*finished cells are kept"):
+        engine._end(None, future.exception())
+
+
+def test_status_of_a_folder_without_a_study(tmp_path):
+    result = CliRunner().invoke(app, ["study", "status", "--out", str(tmp_path)])
+    assert result.exit_code == 2 and "holds no study" in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["study"], *(["study", c] for c in ("run", "status", "report", "export"))]
+)
+def test_every_help_shows_an_example(arguments):
+    result = CliRunner().invoke(app, [*arguments, "--help"])
+    assert result.exit_code == 0
+    assert "Example: segrisk study" in " ".join(result.output.replace("│", " ").split())

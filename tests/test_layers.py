@@ -1,0 +1,98 @@
+"""Imports run one way, and the lowest layers need nothing but torch, NumPy and SciPy."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).resolve().parents[1] / "src"
+
+LAYERS = {
+    "files": 0,
+    "similarity": 0,
+    "statistics": 0,
+    "configuration": 0,
+    "scores": 1,
+    "losses": 2,
+    "metrics": 2,
+    "networks": 3,
+    "data": 3,
+    "training": 4,
+    "report": 5,
+    "study": 6,
+    "commands": 7,
+    "cli": 8,
+}
+
+
+def place(module: str) -> str:
+    return module.split(".")[1] if "." in module else ""
+
+
+def imports(path: Path) -> set[str]:
+    """The parts of the package that a file imports, wherever in it the import stands."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("segrisk"):
+            found.add(place(node.module))
+        elif isinstance(node, ast.Import):
+            found |= {place(name.name) for name in node.names if name.name.startswith("segrisk")}
+    return found - {""}
+
+
+FILES = sorted((SOURCE / "segrisk").rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_imports_run_one_way(path):
+    own = path.relative_to(SOURCE / "segrisk").parts[0].removesuffix(".py")
+    if own == "__init__":
+        assert not imports(path)
+        return
+    for other in imports(path) - {own}:
+        assert LAYERS[other] < LAYERS[own], f"{own} imports {other}"
+
+
+BASE = ["segrisk.similarity", "segrisk.losses", "segrisk.metrics", "segrisk.statistics"]
+EXTRAS = ["monai", "typer", "rich", "pydantic", "yaml", "altair", "lightning_fabric", "nibabel"]
+
+
+def loaded(module: str, forbidden: list[str]) -> str:
+    code = f"import sys, {module}; print([m for m in {forbidden} if m in sys.modules])"
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": str(SOURCE)},
+    ).stdout.strip()
+
+
+@pytest.mark.parametrize("module", BASE)
+def test_the_base_needs_no_extra(module):
+    assert loaded(module, EXTRAS) == "[]"
+
+
+def test_statistics_do_not_need_torch():
+    assert loaded("segrisk.statistics", ["torch"]) == "[]"
+
+
+def test_files_and_functions_can_be_held_in_the_head():
+    for path in FILES:
+        text = path.read_text()
+        assert text.count("\n") <= 400, path
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef):
+                lines = node.end_lineno - node.lineno + 1
+                assert lines <= 60, f"{path}: {node.name} has {lines} lines"
+
+
+def test_everything_public_is_documented():
+    for path in FILES:
+        tree = ast.parse(path.read_text())
+        assert ast.get_docstring(tree) or path.name == "__init__.py", path
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+                assert ast.get_docstring(node), f"{path}: {node.name}"
