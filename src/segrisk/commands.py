@@ -16,8 +16,6 @@ from segrisk import __version__
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    help="Which loss makes a segmentation score best in Dice and Jaccard, and is it real?\n\n"
-    "Example: `segrisk study run studies/quick.yaml --out results/quick`",
     pretty_exceptions_enable=False,
 )
 study_app = typer.Typer(
@@ -49,7 +47,10 @@ def segrisk(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    pass
+    """Which loss makes a segmentation score best in Dice and Jaccard, and is it real?
+
+    Example: `segrisk study run studies/quick.yaml --out results/quick`
+    """
 
 
 @study_app.command()

@@ -241,7 +241,7 @@ def test_a_disk_that_fills_during_training_stops_the_study_and_keeps_what_is_don
     engine = Engine(None, Store(tmp_path), 1, None)
     future = Future()
     future.set_exception(OSError(errno.ENOSPC, "No space left on device"))
-    with pytest.raises(StoreError, match="no space left on device.*finished cells are kept"):
+    with pytest.raises(StoreError, match=r"no space left on device.*finished cells are kept"):
         engine._end(None, future.exception())
 
 

@@ -149,6 +149,6 @@ class Evil:
 
 def test_checkpoints_do_not_run_what_they_contain(tmp_path, capsys):
     torch.save({"weights": Evil()}, tmp_path / "evil.pt")
-    with pytest.raises(Exception, match="[Ww]eights.only|Unsupported"):
+    with pytest.raises(Exception, match=r"[Ww]eights.only|Unsupported"):
         checkpoint.load(tmp_path / "evil.pt")
     assert "must not run" not in capsys.readouterr().out

@@ -48,9 +48,8 @@ def selection(summary: Summary, block: Block) -> str:
 
 
 def convention() -> str:
-    return (
-        "a case scores 1 where both masks are empty and 0 where one is, in Dice and Jaccard alike"
-    )
+    """What an empty mask scores."""
+    return "both masks empty scores 1, one empty scores 0, in Dice and Jaccard alike"
 
 
 def cautions(summary: Summary) -> list[str]:

@@ -56,18 +56,22 @@ def _finding(summary: Summary, task: str) -> str:
     text = f"{task}: {best.label} has the highest mean {plan.primary.capitalize()}, {score:.3f}"
     own = [pair for pair in block.pairs if (pair.task, pair.metric) == (task, plan.primary)]
     others = [_other(pair, best.name) for pair in own if best.name in (pair.a, pair.b)]
-    beaten = [labels[name] for name, pair in others if (pair.p_holm or 0) < plan.alpha]
+    beaten = [labels[name] for name, pair in others if _is_below(best.name, pair, plan.alpha)]
     equal = [labels[name] for name, pair in others if pair.equivalent]
     if others:
-        above = (
-            f"significantly above {_list(beaten)} after Holm's correction"
-            if beaten
-            else ("significantly above none after Holm's correction")
-        )
-        text += f"; {above}"
+        text += f"; significantly above {_list(beaten or ['none'])} after Holm's correction"
     if equal:
         text += f"; equivalent to {_list(equal)} within ±{plan.margin:g}"
     return text + "."
+
+
+def _is_below(best: str, pair: Pair, alpha: float) -> bool:
+    """Whether the other model of a pair is significantly below the best, after correction."""
+    return (
+        pair.p_holm is not None
+        and pair.p_holm < alpha
+        and (pair.difference > 0) == (pair.a == best)
+    )
 
 
 def _other(pair: Pair, name: str) -> tuple[str, Pair]:

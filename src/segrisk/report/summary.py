@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 
@@ -290,8 +290,7 @@ def _curve(results: Results, task: TaskInfo, block: Block) -> Curve:
     order = sorted(range(task.n_cases), key=lambda index: (fractions[index], task.cases[index]))
     bins = np.array_split(np.array(order), BINS)
     edges = tuple(
-        float((fractions[left[-1]] + fractions[right[0]]) / 2)
-        for left, right in zip(bins, bins[1:], strict=False)
+        float((fractions[left[-1]] + fractions[right[0]]) / 2) for left, right in pairwise(bins)
     )
     points = tuple(
         _point(model.name, number, members, task, block, results.plan.primary)

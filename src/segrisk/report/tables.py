@@ -18,7 +18,7 @@ class Cell:
     """One number as it is printed."""
 
     text: str
-    marks: Marks = Marks()
+    marks: Marks
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ class LossChoice(Strict):
 
     name: Name
     loss: str
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] = Field(default_factory=dict)
     label: str
     family: Literal["pixel", "metric", "other"]
 
