@@ -1,0 +1,258 @@
+"""The report: marks, tests, curves and captions against hand computation; every rendering."""
+
+import csv
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from segrisk.report import captions
+from segrisk.report.results import CaseInfo, Model, Results, StatisticsPlan
+from segrisk.report.summary import Marks, Pair, conclusions_changed, marks, summarise
+from segrisk.report.tables import all_tables, latex, markdown
+from segrisk.report.write import write_report
+from segrisk.scores import Score
+from segrisk.statistics import group_sums, holm, sign_flip
+
+FIVE = (
+    Model("ce", "CE", "pixel"),
+    Model("wce", "wCE", "pixel"),
+    Model("dice", "sDice", "metric"),
+    Model("jaccard", "sJaccard", "metric"),
+    Model("lovasz", "Lovász", "metric"),
+)
+
+
+def make(levels, models=FIVE, tasks=("polyps",), count=60, per_group=1, seeds=(0,), noise=0.01):
+    """Results in which model m scores `levels[m]` on average, with a little noise of its own."""
+    generator = np.random.default_rng(0)
+    cases, scores = [], []
+    for task in tasks:
+        difficulty = generator.uniform(-0.1, 0.1, count)
+        for index in range(count):
+            info = CaseInfo(task, f"c{index:03d}", f"g{index // per_group:03d}", (index + 1) / 200)
+            cases.append(info)
+            for model, level in zip(models, levels, strict=True):
+                for seed in seeds:
+                    d = float(np.clip(level + difficulty[index] + noise * generator.normal(), 0, 1))
+                    key = (task, model.name, info.case, info.group, "foreground", index % 5, seed)
+                    scores += [Score(*key, "dice", d), Score(*key, "jaccard", d / (2 - d))]
+    return Results("a study", tasks, models, tuple(cases), tuple(scores))
+
+
+def shifted(results, model, amount):
+    """The scores, with one model's Dice moved."""
+    return tuple(
+        replace(score, value=score.value + amount) if score.model == model else score
+        for score in results.scores
+    )
+
+
+# Marks
+
+
+def judged(higher, models=FIVE):
+    """The marks when `higher` holds the significant pairs as (better, worse)."""
+    names = [model.name for model in models]
+    pairs, p_values = [], []
+    for i, a in enumerate(names):
+        for b in names[i + 1 :]:
+            sign = 1 if (a, b) in higher else -1
+            rest = (None, None, 0.5, True, 99, 0.5, None, None, 60, 60)
+            pairs.append(Pair("t", "dice", a, b, 0.01 * sign, *rest))
+            p_values.append(0.01 if {(a, b), (b, a)} & higher else 0.5)
+    return marks(models, pairs, p_values, alpha=0.05)
+
+
+def test_nothing_significant_leaves_no_mark():
+    assert set(judged(set()).values()) == {Marks()}
+
+
+def test_the_paper_s_br18():
+    # CE and wCE below each metric-sensitive loss, wCE below CE, Lovász above all others.
+    metric = ("dice", "jaccard", "lovasz")
+    higher = {(m, p) for m in metric for p in ("ce", "wce")} | {("ce", "wce")}
+    higher |= {("lovasz", "dice"), ("lovasz", "jaccard")}
+    found = judged(higher)
+    assert found["ce"] == Marks(italic=True)
+    assert found["wce"] == Marks(italic=True, underline=True)
+    assert found["lovasz"] == Marks(bold=True)
+    assert found["dice"] == found["jaccard"] == Marks()
+
+
+def test_italic_needs_each_of_the_metric_sensitive_losses():
+    found = judged({("dice", "ce"), ("jaccard", "ce")})
+    assert not found["ce"].italic
+
+
+def test_underline_needs_every_other_member_of_the_group():
+    assert not judged({("dice", "lovasz")})["lovasz"].underline
+    assert judged({("dice", "lovasz"), ("jaccard", "lovasz")})["lovasz"].underline
+
+
+def test_metric_losses_are_never_italic_and_others_have_no_group():
+    models = (Model("a", "A", "other"), Model("b", "B", "other"), Model("m", "M", "metric"))
+    found = judged({("b", "a"), ("m", "a"), ("m", "b")}, models)
+    assert found["a"] == Marks(italic=True) and found["m"] == Marks(bold=True)
+
+
+def test_the_direction_is_that_of_the_difference():
+    assert judged({("wce", "ce")})["ce"].underline and not judged({("wce", "ce")})["wce"].underline
+
+
+# Numbers
+
+
+def test_means_tests_and_corrections_are_those_of_the_scores():
+    results = make([0.5, 0.52, 0.6, 0.6, 0.61], tasks=("a", "b"))
+    summary = summarise(results)
+    table = {(s.task, s.metric, s.model, s.case): (s.value, s.group) for s in results.scores}
+
+    def column(task, metric, model):
+        keys = sorted(key for key in table if key[:3] == (task, metric, model))
+        return np.array([table[key][0] for key in keys]), [table[key][1] for key in keys]
+
+    for pair in summary.by_loss.pairs:
+        a, groups = column(pair.task, pair.metric, pair.a)
+        b, _ = column(pair.task, pair.metric, pair.b)
+        expected = sign_flip(group_sums(a - b, groups))
+        assert pair.difference == pytest.approx((a - b).mean())
+        assert pair.p_sign_flip == expected.p_value
+    primary = [pair for pair in summary.by_loss.pairs if pair.metric == "dice"]
+    assert len(primary) == 20
+    adjusted = holm([pair.p_sign_flip for pair in primary])
+    assert [pair.p_holm for pair in primary] == adjusted.tolist()
+    assert all(pair.p_holm is None for pair in summary.by_loss.pairs if pair.metric != "dice")
+
+
+def test_seeds_are_averaged_within_a_case_before_anything_else():
+    results = make([0.5, 0.6], models=FIVE[1:3], seeds=(0, 1))
+    summary = summarise(results)
+    assert summary.by_loss.scores["polyps", "dice", "wce"].shape == (60,)
+    assert "2 seeds averaged for each case" in captions.selection(summary, summary.by_loss)
+    assert not any("With one seed" in text for text in captions.cautions(summary))
+
+
+def test_curves_cut_the_cases_into_ten_bins_of_equal_count():
+    results = make([0.5, 0.6], models=FIVE[1:3], count=53)
+    (curve,) = summarise(results).curves
+    fractions = [(index + 1) / 200 for index in range(53)]
+    parts = np.array_split(np.array(fractions), 10)
+    assert [point.n_cases for point in curve.points[:10]] == [len(part) for part in parts]
+    assert curve.edges == pytest.approx(
+        [(a[-1] + b[0]) / 2 for a, b in zip(parts, parts[1:], strict=False)]
+    )
+    scores = {s.case: s.value for s in results.scores if (s.model, s.metric) == ("wce", "dice")}
+    first = [scores[f"c{index:03d}"] for index in range(len(parts[0]))]
+    assert curve.points[0].mean == pytest.approx(np.mean(first))
+    assert curve.points[0].low < curve.points[0].mean < curve.points[0].high
+
+
+def test_bins_with_few_groups_have_no_band():
+    (curve,) = summarise(make([0.5, 0.6], models=FIVE[1:3], count=60, per_group=2)).curves
+    assert all(point.low is None for point in curve.points)
+
+
+def test_tasks_below_50_cases_have_no_curve_and_are_named():
+    summary = summarise(make([0.5, 0.6], models=FIVE[1:3], count=49))
+    assert summary.curves == () and summary.left_out == ("polyps",)
+    assert "Left out, with fewer than 50 cases: polyps." in captions.curve(summary)
+
+
+def test_a_changed_conclusion_is_named():
+    results = make([0.5, 0.5, 0.6, 0.6, 0.6])
+    results = replace(results, scores_by_dice=shifted(results, "lovasz", 0.05))
+    changes = conclusions_changed(summarise(results))
+    assert "polyps, Dice: Lovász becomes bold" in changes
+    same = replace(results, scores_by_dice=results.scores)
+    assert conclusions_changed(summarise(same)) == ()
+
+
+# The door
+
+
+def test_a_missing_score_is_named():
+    results = make([0.5, 0.6], models=FIVE[1:3])
+    lacking = tuple(s for s in results.scores if (s.model, s.case) != ("dice", "c007"))
+    with pytest.raises(ValueError, match="case 'c007' of polyps has no dice for 'dice', seed 0"):
+        replace(results, scores=lacking)
+
+
+def test_a_case_scored_twice_is_named():
+    results = make([0.5, 0.6], models=FIVE[1:3])
+    with pytest.raises(ValueError, match="case 'c000' of polyps is scored twice for 'wce'"):
+        replace(results, scores=(*results.scores, results.scores[0]))
+
+
+# Captions and renderings
+
+
+def test_captions_say_what_was_run():
+    plan = StatisticsPlan(resamples=499, seed=3)
+    summary = summarise(replace(make([0.5, 0.5, 0.6, 0.6, 0.6], per_group=2), plan=plan))
+    caption = all_tables(summary)[0].caption
+    for text in (
+        "n = 60 cases in 30 groups (polyps)",
+        "two-sided sign-flip test of the mean difference over cases",
+        "flipping groups of cases (patients), 499 random sign vectors, seed 3",
+        "raw p < 0.05",
+        "both masks empty scores 1, one empty scores 0",
+        "epochs chosen by validation loss, 5 folds, one seed",
+        "these trained models, not of the losses in general",
+    ):
+        assert text in caption
+    assert "Holm-adjusted (over 10 comparisons of dice)" in all_tables(summary)[1].caption
+
+
+@pytest.mark.parametrize(("count", "text"), [(5, "cannot fall below 2/2^5 = 0.0625"), (20, "few")])
+def test_captions_warn_of_few_cases(count, text):
+    summary = summarise(make([0.5, 0.6], models=FIVE[1:3], count=count))
+    assert any(text in caution for caution in captions.cautions(summary))
+    assert "all sign vectors" in captions.test(summary, summary.by_loss) or count == 20
+
+
+def test_markdown_and_latex_carry_the_marks():
+    table = all_tables(summarise(make([0.5, 0.45, 0.6, 0.6, 0.7])))[0]
+    text = markdown(table)
+    assert re.search(r"\| \*<u>0\.\d{3}</u>\* \|", text)
+    assert re.search(r"\| \*\*0\.\d{3}\*\* \|", text)
+    source = latex(table)
+    assert r"\textit{\underline{0." in source and r"\textbf{0." in source
+    assert source.count("{") == source.count("}") and r"\toprule" in source
+
+
+def test_latex_escapes_what_it_must():
+    model = Model("a", "50%_#1 & {x}", "other")
+    results = make([0.5], models=(model,))
+    source = latex(all_tables(summarise(results))[0])
+    assert r"50\%\_\#1 \& \{x\}" in source
+
+
+@pytest.mark.parametrize("models", [FIVE[:1], FIVE[1:3], FIVE[2:]], ids=["one", "two", "metric"])
+def test_any_choice_of_models_gives_a_report(tmp_path, models):
+    results = make([0.5, 0.6, 0.7][: len(models)], models=models, count=12)
+    write_report(results, tmp_path)
+    assert (tmp_path / "index.html").exists() and not (tmp_path / "figure1.svg").exists()
+
+
+def test_the_report_is_whole_self_contained_and_the_same_again(tmp_path):
+    results = make([0.5, 0.45, 0.6, 0.6, 0.7], tasks=("<b>bold</b>", "other"))
+    results = replace(
+        results, scores_by_dice=results.scores, provenance={"torch": "2"}, notes=("a <note>",)
+    )
+    write_report(results, tmp_path / "a")
+    write_report(results, tmp_path / "b")
+    for name in ("scores.csv", "tests.csv", "table1.md", "table1.tex"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    page = (tmp_path / "a" / "index.html").read_text()
+    assert "<b>bold</b>" not in page and "&lt;b&gt;bold&lt;/b&gt;" in page
+    assert "a &lt;note&gt;" in page and "No: every mark of Table 1 is the same" in page
+    outside = re.findall(r"(?:src|href)=\"(?!#)[^\"]*\"|url\((?!#)[^)]*\)", page)
+    assert outside == []
+    assert (tmp_path / "a" / "figure1.png").read_bytes()[:4] == b"\x89PNG"
+    with (tmp_path / "a" / "tests.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 * 2 * 2 * 10
+    assert {row["selection"] for row in rows} == {"validation loss", "validation Dice"}
+    assert all(0 <= float(row["p_bootstrap"]) <= 1 for row in rows)
