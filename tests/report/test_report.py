@@ -3,6 +3,7 @@
 import csv
 import re
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -140,9 +141,7 @@ def test_curves_cut_the_cases_into_ten_bins_of_equal_count():
     fractions = [(index + 1) / 200 for index in range(53)]
     parts = np.array_split(np.array(fractions), 10)
     assert [point.n_cases for point in curve.points[:10]] == [len(part) for part in parts]
-    assert curve.edges == pytest.approx(
-        [(a[-1] + b[0]) / 2 for a, b in zip(parts, parts[1:], strict=False)]
-    )
+    assert curve.edges == pytest.approx([(a[-1] + b[0]) / 2 for a, b in pairwise(parts)])
     scores = {s.case: s.value for s in results.scores if (s.model, s.metric) == ("wce", "dice")}
     first = [scores[f"c{index:03d}"] for index in range(len(parts[0]))]
     assert curve.points[0].mean == pytest.approx(np.mean(first))

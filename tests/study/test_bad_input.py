@@ -97,6 +97,10 @@ def changed(**changes):
             changed(tasks={"a": {"phantom": "molar", "size": [15, 16]}}),
             "size [15, 16]: a network of 2 levels needs sides that are multiples of 2",
         ),
+        (
+            changed(tasks={"a": {"phantom": "molar", "size": [8, 16]}}),
+            "size [8, 16]: a phantom needs sides of 16 or more",
+        ),
         (changed(folds="many"), "'folds': Input should be a valid integer"),
         (changed(folds=1), "'folds': Input should be greater than or equal to 2, got 1"),
         (changed(statistics={"primary": "dise"}), "metric 'dise' must be one of the metrics"),

@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from torch import nn
 
 from segrisk.configuration import ConfigurationError, Strict, nearest, read_yaml, validate
-from segrisk.data.phantoms import PHANTOMS
+from segrisk.data.phantoms import PHANTOMS, SMALLEST
 from segrisk.files import digest, file_digest
 from segrisk.losses import LOSSES
 from segrisk.metrics import METRICS
@@ -35,7 +35,7 @@ class Task(Strict):
     phantom: str | None = None
     cases: Positive = 100
     seed: int = 0
-    fraction: Annotated[float, Field(gt=0, lt=1)] | None = None
+    fraction: Annotated[float, Field(gt=0, lt=0.6)] | None = None
     objects: Positive | None = None
     size: Annotated[tuple[Positive, ...], Field(min_length=2, max_length=3)]
     network: Network = Network()
@@ -48,6 +48,8 @@ class Task(Strict):
             raise ValueError("name either a folder or a phantom")
         if self.phantom is not None and self.phantom not in PHANTOMS:
             raise ValueError(f"unknown phantom '{self.phantom}'{nearest(self.phantom, PHANTOMS)}")
+        if self.phantom is not None and min(self.size) < SMALLEST:
+            raise ValueError(f"size {list(self.size)}: a phantom needs sides of {SMALLEST} or more")
         return self
 
     @model_validator(mode="after")
