@@ -94,8 +94,8 @@ def changed(**changes):
             "unknown key 'tasks.a.foldr'; did you mean 'folder'?",
         ),
         (
-            changed(tasks={"a": {"phantom": "molar", "size": [15, 16]}}),
-            "size [15, 16]: a network of 2 levels needs sides that are multiples of 2",
+            changed(tasks={"a": {"phantom": "molar", "size": [17, 16]}}),
+            "size [17, 16]: a network of 2 levels needs sides that are multiples of 2",
         ),
         (
             changed(tasks={"a": {"phantom": "molar", "size": [8, 16]}}),
