@@ -84,18 +84,12 @@ class LossChoice(Strict):
         if not isinstance(given, dict) or "name" not in given:
             raise ValueError("a loss is a registered name, or a mapping with a `name`")
         filled = {"loss": given["name"], **given}
-        factory = find_loss(str(filled["loss"]))
-        filled.setdefault("label", getattr(factory, "label", str(filled["name"])))
-        filled.setdefault("family", getattr(factory, "family", "other"))
+        # A recorded choice has both: a finished study can be read where its losses are not.
+        if not {"label", "family"} <= filled.keys():
+            factory = find_loss(str(filled["loss"]))
+            filled.setdefault("label", getattr(factory, "label", str(filled["name"])))
+            filled.setdefault("family", getattr(factory, "family", "other"))
         return filled
-
-    @model_validator(mode="after")
-    def _parameters_fit(self) -> "LossChoice":
-        try:
-            self.build(prior=0.5)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"loss '{self.name}' cannot be built: {error}") from error
-        return self
 
     def build(self, *, prior: float) -> nn.Module:
         """The loss, for a training part with foreground fraction `prior`.
@@ -230,7 +224,15 @@ def load_study(path: Path) -> Study:
     for name, task in tasks.items() if isinstance(tasks, dict) else ():
         if isinstance(task, dict) and isinstance(task.get("folder"), str):
             task["folder"] = str(_folder(task["folder"], Path(path), f"tasks.{name}.folder"))
-    return validate(Study, content, str(path))
+    study = validate(Study, content, str(path))
+    for index, loss in enumerate(study.losses):
+        try:
+            loss.build(prior=0.5)
+        except (TypeError, ValueError) as error:
+            raise ConfigurationError(
+                f"{path}: 'losses.{index}': loss '{loss.name}' cannot be built: {error}"
+            ) from error
+    return study
 
 
 def _folder(text: str, study: Path, place: str) -> Path:

@@ -19,7 +19,7 @@ REFRESH = 2.0
 def duration(seconds: float) -> str:
     """Seconds as a person says them.
 
-    >>> duration(42), duration(150), duration(7300)
+    >>> duration(42), duration(150), duration(7320)
     ('42 s', '2 min 30 s', '2 h 2 min')
     """
     whole = round(seconds)
