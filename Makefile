@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
-.PHONY: study test test-all check figures
+.PHONY: study test test-all check
 
 study: $(READY)
 	$(BIN)/segrisk study run studies/quick.yaml --out results/quick

@@ -1,17 +1,20 @@
 """The report: marks, tests, curves and captions against hand computation; every rendering."""
 
 import csv
+import io
 import re
 from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from segrisk.report import captions
+from segrisk.report.figures import figure_dice_jaccard
 from segrisk.report.results import CaseInfo, Model, Results, StatisticsPlan
 from segrisk.report.summary import Marks, Pair, conclusions_changed, marks, summarise
-from segrisk.report.tables import all_tables, latex, markdown
+from segrisk.report.tables import all_tables, console_tables, latex, markdown
 from segrisk.report.write import write_report
 from segrisk.scores import Score
 from segrisk.statistics import group_sums, holm, sign_flip
@@ -184,6 +187,24 @@ def test_a_case_scored_twice_is_named():
         replace(results, scores=(*results.scores, results.scores[0]))
 
 
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"case": "c999"}, "case 'c999' of polyps is scored for 'wce', but is not listed"),
+        ({"task": "other"}, "case 'c000' of other is scored for 'wce', but is not listed"),
+        ({"model": "who"}, "case 'c000' of polyps is scored for 'who', which is no model here"),
+        ({"metric": "hd95"}, "case 'c000' of polyps has a hd95, which the plan does not name"),
+        ({"group": "g9"}, "is of group 'g9' for 'wce', but of 'g000' where the cases are listed"),
+        ({"value": float("nan")}, "the dice of 'wce' is nan; a missing prediction needs a value"),
+    ],
+)
+def test_a_score_that_cannot_be_used_is_named(change, text):
+    results = make([0.5, 0.6], models=FIVE[1:3])
+    first = results.scores[0]
+    with pytest.raises(ValueError, match=re.escape(text)):
+        replace(results, scores=(*results.scores[1:], replace(first, **change)))
+
+
 # Captions and renderings
 
 
@@ -208,6 +229,7 @@ def test_captions_say_what_was_run():
 def test_captions_warn_of_few_cases(count, text):
     summary = summarise(make([0.5, 0.6], models=FIVE[1:3], count=count))
     assert any(text in caution for caution in captions.cautions(summary))
+    assert any("cases are few" in caution for caution in captions.cautions(summary))
     assert "all sign vectors" in captions.test(summary, summary.by_loss) or count == 20
 
 
@@ -226,6 +248,23 @@ def test_latex_escapes_what_it_must():
     results = make([0.5], models=(model,))
     source = latex(all_tables(summarise(results))[0])
     assert r"50\%\_\#1 \& \{x\}" in source
+
+
+def test_names_are_shown_as_they_stand():
+    model = Model("a", "L1_2 [bold] *x* <b>", "other")
+    summary = summarise(make([0.5], models=(model,)))
+    assert r"L1\_2 \[bold\] \*x\* \<b>" in markdown(all_tables(summary)[0])
+    terminal = Console(width=200, record=True, file=io.StringIO())
+    for table in console_tables(summary):
+        terminal.print(table)
+    assert model.label in terminal.export_text()
+
+
+def test_dice_and_jaccard_are_drawn_for_each_seed():
+    summary = summarise(make([0.5, 0.6], models=FIVE[1:3], seeds=(0, 1), noise=0.2))
+    rows = figure_dice_jaccard(summary).layer[1].data.values
+    assert len(rows) == 2 * 2 * 60
+    assert all(row["jaccard"] == pytest.approx(row["dice"] / (2 - row["dice"])) for row in rows)
 
 
 @pytest.mark.parametrize("models", [FIVE[:1], FIVE[1:3], FIVE[2:]], ids=["one", "two", "metric"])

@@ -11,7 +11,9 @@ import time
 import pytest
 import yaml
 
+from segrisk.files import write_json
 from segrisk.scores import COLUMNS, read_scores
+from segrisk.study.store import Store, export
 from tiny_study import TINY, command, environment
 
 REPORT = {
@@ -118,6 +120,16 @@ def test_exported_cells_carry_the_report_and_are_continued_from(finished, segris
     expected = (folder / "out" / "report" / "scores.csv").read_bytes()
     for place in (kept, tmp_path / "out"):
         assert (place / "report" / "scores.csv").read_bytes() == expected
+
+
+def test_an_export_does_not_say_where_the_data_lies(tmp_path):
+    store = Store(tmp_path / "out")
+    store.root.mkdir()
+    tasks = {"polyps": {"folder": "/home/anna/polyps"}, "molar": {"folder": None}}
+    write_json(store.root / "study.json", {"study": {"tasks": tasks}, "cells": []})
+    export(store, tmp_path / "kept")
+    kept = json.loads((tmp_path / "kept" / "study.json").read_text())
+    assert kept["study"]["tasks"] == {"polyps": {"folder": "polyps"}, "molar": {"folder": None}}
 
 
 def kill_when(process, reached, limit=120):

@@ -1,6 +1,6 @@
 """Captions, made from what was actually run."""
 
-from segrisk.report.summary import Block, Pair, Summary
+from segrisk.report.summary import CASES_FOR_CURVE, Block, Pair, Summary
 
 
 def sample(summary: Summary) -> str:
@@ -68,7 +68,7 @@ def cautions(summary: Summary) -> list[str]:
                 f"{task.name}: with {task.n_groups} groups a two-sided sign-flip p-value cannot "
                 f"fall below 2/2^{task.n_groups} = {2 / 2**task.n_groups:.3g}."
             )
-        elif task.n_cases < 50:
+        if task.n_cases < CASES_FOR_CURVE:
             found.append(f"{task.name}: {task.n_cases} cases are few; expect wide intervals.")
     return found
 
@@ -96,7 +96,7 @@ def curve(summary: Summary) -> str:
     left_out = ""
     if summary.left_out:
         names = ", ".join(summary.left_out)
-        left_out = f" Left out, with fewer than 50 cases: {names}."
+        left_out = f" Left out, with fewer than {CASES_FOR_CURVE} cases: {names}."
     return (
         f"{summary.results.plan.primary.capitalize()} against the foreground fraction, averaged "
         "within ten bins of equal count (dashed borders, points at each bin's median). Bands: 95 % "

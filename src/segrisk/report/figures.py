@@ -72,16 +72,16 @@ def _panel(summary: Summary, curve: Curve) -> alt.LayerChart:
 
 
 def figure_dice_jaccard(summary: Summary) -> alt.LayerChart:
-    """Every case's Dice against its Jaccard, on the curve J = D / (2 − D) of Eq. 4."""
+    """Every mask's Dice against its Jaccard, on the curve J = D / (2 − D) of Eq. 4.
+
+    One point for each seed: means over seeds do not lie on the curve.
+    """
+    labels = {model.name: model.label for model in summary.models}
+    scores = {(s.metric, s.model, s.task, s.case, s.seed): s.value for s in summary.results.scores}
     rows = [
-        {"loss": model.label, "dice": float(d), "jaccard": float(j)}
-        for model in summary.models
-        for task in summary.tasks
-        for d, j in zip(
-            summary.by_loss.scores[task.name, "dice", model.name],
-            summary.by_loss.scores[task.name, "jaccard", model.name],
-            strict=True,
-        )
+        {"loss": labels[model], "dice": value, "jaccard": scores["jaccard", model, *mask]}
+        for (metric, model, *mask), value in scores.items()
+        if metric == "dice"
     ]
     if len(rows) > POINTS:
         chosen = np.random.default_rng(0).choice(len(rows), POINTS, replace=False)
@@ -99,7 +99,7 @@ def figure_dice_jaccard(summary: Summary) -> alt.LayerChart:
         .mark_line(color="#888888", strokeWidth=1.2)
         .encode(x=x, y=y)
     )
-    title = alt.Title("Dice and Jaccard of every case", subtitle="line: J = D / (2 − D)")
+    title = alt.Title("Dice and Jaccard of every mask", subtitle="line: J = D / (2 − D)")
     return _styled(alt.layer(curve, dots).properties(title=title, width=380, height=380))
 
 

@@ -1,5 +1,6 @@
 """What a report needs, however it was collected: from a study or from a comparison."""
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -76,7 +77,32 @@ class Results:
     def __post_init__(self) -> None:
         for scores in (self.scores, self.scores_by_dice):
             if scores:
+                self._check_known(scores)
                 self._check_complete(scores)
+
+    def _check_known(self, scores: tuple[Score, ...]) -> None:
+        """No score may be of something else, in another group, or not a number."""
+        groups = {(info.task, info.case): info.group for info in self.cases}
+        models = {model.name for model in self.models}
+        for score in scores:
+            place = f"case '{score.case}' of {score.task}"
+            group = groups.get((score.task, score.case))
+            if group is None:
+                raise ValueError(f"{place} is scored for '{score.model}', but is not listed")
+            if score.model not in models:
+                raise ValueError(f"{place} is scored for '{score.model}', which is no model here")
+            if score.metric not in self.plan.metrics:
+                raise ValueError(f"{place} has a {score.metric}, which the plan does not name")
+            if score.group != group:
+                raise ValueError(
+                    f"{place} is of group '{score.group}' for '{score.model}', "
+                    f"but of '{group}' where the cases are listed"
+                )
+            if not math.isfinite(score.value):
+                raise ValueError(
+                    f"{place}: the {score.metric} of '{score.model}' is {score.value}; "
+                    "a missing prediction needs a value, its worst"
+                )
 
     def _check_complete(self, scores: tuple[Score, ...]) -> None:
         """Every model must have been scored once on every case: nothing is dropped in silence."""

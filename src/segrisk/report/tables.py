@@ -1,5 +1,6 @@
 """Tables: built once from the summary, then rendered as Markdown, LaTeX, or for a terminal."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -99,16 +100,25 @@ def markdown(table: Table) -> str:
         return f"**{text}**" if cell.marks.bold else text
 
     def row(*texts: str) -> str:
-        return "| " + " | ".join(text.replace("|", "\\|") for text in texts) + " |"
+        return "| " + " | ".join(texts) + " |"
 
-    lines = [f"**{table.title}**", "", row("", "dataset", *table.columns)]
+    lines = [f"**{table.title}**", "", row("", "dataset", *map(_plain, table.columns))]
     lines.append("|---|---|" + "---:|" * len(table.columns))
     section = ""
     for entry in table.rows:
         shown = entry.section if entry.section != section else ""
         section = entry.section
-        lines.append(row(shown, entry.label, *map(cell, entry.cells)))
-    return "\n".join([*lines, "", table.caption, ""])
+        lines.append(row(_plain(shown), _plain(entry.label), *map(cell, entry.cells)))
+    return "\n".join([*lines, "", _plain(table.caption), ""])
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown shows as it stands.
+
+    >>> print(_plain("soft_dice <b> p < 0.05"))
+    soft\\_dice \\<b> p < 0.05
+    """
+    return re.sub(r"[\\`*_\[\]|]|<(?=\S)", r"\\\g<0>", text)
 
 
 _LATEX = str.maketrans(
@@ -165,17 +175,22 @@ def console_tables(summary: Summary) -> list[rich.table.Table]:
 
 def _console(table: Table) -> rich.table.Table:
     shown = rich.table.Table(
-        title=table.title, caption=table.caption, box=rich.box.SIMPLE_HEAD, caption_justify="left"
+        title=Text(table.title),
+        caption=Text(table.caption),
+        box=rich.box.SIMPLE_HEAD,
+        caption_justify="left",
     )
     shown.add_column("")
     shown.add_column("dataset")
     for name in table.columns:
-        shown.add_column(name, justify="right")
+        shown.add_column(Text(name), justify="right")
     section = ""
     for row in table.rows:
         first = row.section if row.section != section else ""
         section = row.section
-        shown.add_row(first, row.label, *(Text(c.text, _style(c.marks)) for c in row.cells))
+        shown.add_row(
+            Text(first), Text(row.label), *(Text(c.text, _style(c.marks)) for c in row.cells)
+        )
     return shown
 
 

@@ -97,7 +97,9 @@ def _report(
         summary = write_report(results, store.report)
     for table in console_tables(summary):
         console.print(table)
-    console.print(f"report: {store.report / 'index.html'}", highlight=False, soft_wrap=True)
+    console.print(
+        f"report: {store.report / 'index.html'}", highlight=False, markup=False, soft_wrap=True
+    )
 
 
 def _recorded(out: Path) -> tuple[Study, Store, dict[str, PreparedTask], list[Cell]]:

@@ -184,6 +184,9 @@ def adopt(store: Store, source: Path, name: str) -> int:
 def export(store: Store, target: Path) -> int:
     """Copy to `target` what a report needs: the record, the cells without weights, the cases."""
     record = store.read()
+    for task in record["study"]["tasks"].values():
+        # Where this machine keeps its data is nobody else's business.
+        task["folder"] = task["folder"] and Path(task["folder"]).name
     target.mkdir(parents=True, exist_ok=True)
     write_json(target / "study.json", record)
     keys = [cell["key"] for cell in record["cells"]]
