@@ -55,8 +55,9 @@ def _prepare(
         cells = plan(study, tasks)
     for name, task in tasks.items():
         groups = len({entry.group for entry in task.entries})
+        channels = "1 channel" if task.channels == 1 else f"{task.channels} channels"
         console.print(
-            f"{name}: {len(task.entries)} cases in {groups} groups, {task.channels} channels, "
+            f"{name}: {len(task.entries)} cases in {groups} groups, {channels}, "
             f"at {'×'.join(map(str, task.size))}",
             highlight=False,
         )
