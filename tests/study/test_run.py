@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -177,7 +178,7 @@ def test_killed_at_several_points_the_same_command_ends_with_the_same_bytes(fini
         assert (out / "report" / name).read_bytes() == expected
 
 
-def test_a_killed_parent_leaves_no_worker_behind(finished, tmp_path):
+def test_a_killed_parent_leaves_no_worker_behind(segrisk, tmp_path):
     out = tmp_path / "out"
     slow = {**TINY, "schedule": {"cross_entropy": {"max_epochs": 10_000, "stop_after": 9_999}}}
     file = tmp_path / "study.yaml"
@@ -188,8 +189,14 @@ def test_a_killed_parent_leaves_no_worker_behind(finished, tmp_path):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    assert kill_when(process, lambda: len(list(out.glob("cells/*/checkpoint.pt"))) > 0)
+    assert kill_when(
+        process, lambda: list(out.glob("cells/*/checkpoint.pt")) and Store(out).is_busy()
+    )
     time.sleep(1.0)
+    assert not Store(out).is_busy()
+    assert re.search(
+        "0 of 6 cells done, [12] interrupted", segrisk("study", "status", "--out", out).stdout
+    )
     checkpoint = next(out.glob("cells/*/checkpoint.pt"))
     before = checkpoint.stat().st_mtime_ns
     time.sleep(1.5)

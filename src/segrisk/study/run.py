@@ -122,15 +122,16 @@ def print_status(out: Path, console: Console) -> None:
     """Print which cells of the study in `out` are done, running, failed and left."""
     study, store, _, cells = _recorded(out)
     current = status(store, cells)
+    begun = "running" if store.is_busy() or not current.running else "interrupted"
     console.print(
         f"[bold]{study.name}[/bold]: {len(current.done)} of {current.total} cells done, "
-        f"{len(current.running)} running, {len(current.failed)} failed, "
+        f"{len(current.running)} {begun}, {len(current.failed)} failed, "
         f"{len(current.left)} left",
         highlight=False,
     )
     for cell, progress in current.running:
         console.print(
-            f"  running  {cell.title}: epoch {progress.epoch} of at most {progress.epochs}, "
+            f"  {begun}  {cell.title}: epoch {progress.epoch} of at most {progress.epochs}, "
             f"step {progress.step} of {progress.steps}",
             highlight=False,
         )

@@ -16,6 +16,7 @@ from segrisk.study.plan import Cell, describe
 
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.pt"
+LOCK = ".lock"
 
 
 class StoreError(Exception):
@@ -99,6 +100,20 @@ class Store:
         path = self.root / "failed" / f"{key}.txt"
         return path.read_text(encoding="utf-8") if path.exists() else None
 
+    def is_busy(self) -> bool:
+        """Whether a run is working here now."""
+        if not (self.root / LOCK).exists():
+            return False
+        lock = FileLock(self.root / LOCK)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return True
+        except OSError:  # a folder that may only be read: no run can work in it
+            return False
+        lock.release()
+        return False
+
     def forget_failures(self) -> None:
         shutil.rmtree(self.root / "failed", ignore_errors=True)
 
@@ -143,7 +158,7 @@ def opened(root: Path, name: str) -> Iterator[Store]:
             f"{root}: belongs to study '{found}', not to '{name}'; give --out another folder"
         )
     root.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(root / ".lock")
+    lock = FileLock(root / LOCK)
     try:
         # The operating system drops this lock when its process ends, however it ends.
         lock.acquire(timeout=0)
@@ -160,7 +175,7 @@ def opened(root: Path, name: str) -> Iterator[Store]:
 
 def _entries(root: Path) -> Iterator[Path]:
     """What a run that was stopped before its first record cannot have left behind."""
-    return (path for path in root.iterdir() if path.name not in {".lock", "cells", "data"})
+    return (path for path in root.iterdir() if path.name not in {LOCK, "cells", "data"})
 
 
 def adopt(store: Store, source: Path, name: str) -> int:
