@@ -30,6 +30,45 @@ def hamming(mask, target):
     return 1 - (len(b - a) + len(a - b)) / len(list(target))
 
 
+def counts(mask, target):
+    a, b = sets(mask, target)
+    return len(a & b), len(a - b), len(b - a), len(list(target)) - len(a | b)
+
+
+def tversky(mask, target, alpha=0.3, beta=0.7):
+    """Tversky 1977: alpha for false positives, beta for false negatives."""
+    tp, fp, fn, _ = counts(mask, target)
+    return 1.0 if tp + fp + fn == 0 else tp / (tp + alpha * fp + beta * fn)
+
+
+def f_beta(mask, target, beta=2):
+    """The weighted harmonic mean of precision and recall."""
+    tp, fp, fn, _ = counts(mask, target)
+    if tp + fp + fn == 0:
+        return 1.0
+    if tp == 0:
+        return 0.0
+    precision, recall = tp / (tp + fp), tp / (tp + fn)
+    return (1 + beta**2) * precision * recall / (beta**2 * precision + recall)
+
+
+def weighted_hamming(mask, target, gamma=0.3):
+    """Bertels et al. 2019, Eq. 3, with 0/0 = 0 inside."""
+    tp, fp, fn, tn = counts(mask, target)
+    missed = fn / (tp + fn) if tp + fn else 0.0
+    invented = fp / (fp + tn) if fp + tn else 0.0
+    return 1 - gamma * missed - (1 - gamma) * invented
+
+
+def kappa(mask, target):
+    """Cohen 1960: (observed − expected agreement) / (1 − expected)."""
+    tp, fp, fn, tn = counts(mask, target)
+    d = tp + fp + fn + tn
+    observed = (tp + tn) / d
+    expected = ((tp + fp) * (tp + fn) + (fn + tn) * (fp + tn)) / d**2
+    return 1.0 if expected == 1 else (observed - expected) / (1 - expected)
+
+
 def sigmoid(x):
     return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
 
