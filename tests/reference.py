@@ -121,6 +121,37 @@ def lovasz_sigmoid(logits, target):
     return total
 
 
+def soft_tversky_loss(logits, target, alpha=0.3, beta=0.7):
+    """One image: 1 − Σ p y / (Σ p y + α Σ p (1 − y) + β Σ (1 − p) y)."""
+    p = [sigmoid(x) for x in logits]
+    if not any(target):
+        return sum(p) / len(p)
+    tp = sum(a * b for a, b in zip(p, target, strict=True))
+    fp = sum(a * (1 - b) for a, b in zip(p, target, strict=True))
+    fn = sum((1 - a) * b for a, b in zip(p, target, strict=True))
+    return 1 - tp / (tp + alpha * fp + beta * fn)
+
+
+def focal(logits, target, gamma=2):
+    """Lin et al. 2017, the mean over voxels, without class weights."""
+    total = 0.0
+    for x, y in zip(logits, target, strict=True):
+        p = sigmoid(x) if y else sigmoid(-x)
+        total += (1 - p) ** gamma * -math.log(p)
+    return total / len(target)
+
+
+def top_k(logits, target, k=0.1):
+    """The mean cross-entropy of the share k of voxels that cost most, the last one in part."""
+    costs = sorted((cross_entropy([x], [y]) for x, y in zip(logits, target, strict=True)))[::-1]
+    left = wanted = k * len(costs)
+    total = 0.0
+    for cost in costs:
+        total += cost * min(left, 1.0)
+        left -= min(left, 1.0)
+    return total / wanted
+
+
 def subsets(items):
     """Every subset of `items`."""
     items = list(items)

@@ -15,6 +15,7 @@ LAYERS = {
     "statistics": 0,
     "configuration": 0,
     "scores": 1,
+    "kernels": 1,
     "losses": 2,
     "metrics": 2,
     "networks": 3,

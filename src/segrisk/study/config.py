@@ -15,7 +15,7 @@ from torch import nn
 from segrisk.configuration import ConfigurationError, Strict, nearest, read_yaml, validate
 from segrisk.data.phantoms import PHANTOMS, SMALLEST
 from segrisk.files import digest, file_digest
-from segrisk.losses import LOSSES
+from segrisk.losses import LOSSES, PAPER
 from segrisk.metrics import METRICS
 from segrisk.networks import Network
 from segrisk.training.config import Augmentation, Device, Positive, Precision, Schedule
@@ -167,7 +167,7 @@ class Study(Strict):
     name: Name
     tasks: Annotated[dict[Name, Task], Field(min_length=1)]
     losses: Annotated[tuple[LossChoice, ...], Field(min_length=1)] = tuple(
-        LossChoice.model_validate(name) for name in LOSSES
+        LossChoice.model_validate(name) for name in PAPER
     )
     folds: Annotated[int, Field(ge=2)] = 5
     fold_seed: Annotated[int, Field(ge=0)] = 0

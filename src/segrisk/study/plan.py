@@ -17,7 +17,7 @@ from segrisk.study.config import LossChoice, Study, Task
 
 COMPONENTS = {
     "preparation": 1,
-    "losses": 1,
+    "losses": 2,
     "networks": 1,
     "training": 1,
     "scoring": 1,

@@ -1,0 +1,91 @@
+"""Which implementation computes a primitive, and what happens to labels out of range."""
+
+import torch
+from torch import Tensor
+
+from segrisk.kernels import reference
+
+COLUMNS = ("tp", "fp", "fn", "tn", "nll_foreground", "nll_background")
+"""What the table of masses holds of each image and class."""
+
+
+def masses(
+    logits: Tensor,
+    labels: Tensor,
+    *,
+    weight: Tensor | None = None,
+    ignore: int | None = None,
+    activation: str,
+    relaxation: str = "product",
+) -> Tensor:
+    """The masses of probabilities against labels, with the negative log-likelihood.
+
+    `logits` (B, C, V); `labels` classes (B, V), or (B, C, V) in [0, 1]; `weight` (B, V): a voxel
+    counts so many times; labels equal to `ignore` count for nothing. Returns (B, C, 6), float64:
+    Σ tp, Σ fp, Σ fn, Σ tn, Σ y·(−log p), Σ (1 − y)·(−log(1 − p)). The last is 0 for a softmax,
+    which counts each voxel once. `relaxation` says what tp, fp and fn are at soft labels:
+    `product` p·y, p(1 − y), (1 − p)y; `l1` min(p, y), max(p − y, 0), max(y − p, 0);
+    `squared` p·y, p(p − y), y(y − p). The first two agree on hard labels.
+    """
+    table, bad = reference.masses(logits, labels, weight, ignore, activation, relaxation)
+    return refuse_bad_labels(table, bad, logits, labels)
+
+
+def errors(
+    logits: Tensor,
+    labels: Tensor,
+    *,
+    weight: Tensor | None = None,
+    ignore: int | None = None,
+    activation: str,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Every voxel's error, label and weight, each (B, C, V)."""
+    e, y, w, bad = reference.errors(logits, labels, weight, ignore, activation)
+    return refuse_bad_labels(e, bad, logits, labels), y, w
+
+
+def costs(
+    logits: Tensor,
+    labels: Tensor,
+    *,
+    weight: Tensor | None = None,
+    ignore: int | None = None,
+    activation: str,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Every voxel's cross-entropy in each class, label and weight, each (B, C, V)."""
+    cost, y, w, bad = reference.costs(logits, labels, weight, ignore, activation)
+    return refuse_bad_labels(cost, bad, logits, labels), y, w
+
+
+def refuse_soft_labels(result: Tensor, y: Tensor, what: str) -> Tensor:
+    """A float target may hold hard labels; whether it does, a GPU says by NaN."""
+    soft = ((y != 0) & (y != 1)).sum()
+    if result.device.type != "cpu" or torch.compiler.is_compiling():
+        return torch.where(soft > 0, torch.nan, result)
+    if count := int(soft):
+        raise ValueError(
+            f"the target holds {count} soft labels, and {what} needs 0 and 1: threshold them, or "
+            "use Soft, which is made for soft labels"
+        )
+    return result
+
+
+def refuse_bad_labels(result: Tensor, bad: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+    """Raise on a CPU; elsewhere, where asking would stop the device, the result becomes NaN."""
+    if result.device.type != "cpu" or torch.compiler.is_compiling():
+        return torch.where(bad > 0, torch.nan, result)
+    if count := int(bad):
+        raise ValueError(_complaint(count, logits, labels))
+    return result
+
+
+def _complaint(count: int, logits: Tensor, labels: Tensor) -> str:
+    low, high = labels.min().item(), labels.max().item()
+    if labels.ndim == 2:
+        valid = f"classes 0 to {logits.shape[1] - 1}"
+    else:
+        valid = "values from 0 to 1"
+    return (
+        f"the target holds {count} labels outside {valid} (from {low} to {high}): "
+        "relabel them, or name the value that counts for nothing as ignore_index"
+    )
