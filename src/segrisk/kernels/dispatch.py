@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from segrisk.kernels import reference
+from segrisk.kernels import operators, reference
 
 COLUMNS = ("tp", "fp", "fn", "tn", "nll_foreground", "nll_background")
 """What the table of masses holds of each image and class."""
@@ -27,8 +27,76 @@ def masses(
     `product` p·y, p(1 − y), (1 − p)y; `l1` min(p, y), max(p − y, 0), max(y − p, 0);
     `squared` p·y, p(p − y), y(y − p). The first two agree on hard labels.
     """
-    table, bad = reference.masses(logits, labels, weight, ignore, activation, relaxation)
+    hard = relaxation == "product"
+    if hard and operators.serve(logits, labels, weight):
+        rows = _rows(logits, labels, weight, activation)
+        table, bad = operators.masses(*rows, ignore)
+        table = table.view(*logits.shape[:2], len(COLUMNS))
+    else:
+        table, bad = reference.masses(logits, labels, weight, ignore, activation, relaxation)
     return refuse_bad_labels(table, bad, logits, labels)
+
+
+def error_histogram(
+    logits: Tensor,
+    labels: Tensor,
+    *,
+    weight: Tensor | None = None,
+    ignore: int | None = None,
+    activation: str,
+    levels: int,
+) -> Tensor:
+    """The weight of voxels by the level ⌊|y − p| · levels⌋ of their error and by their label.
+
+    Returns (B, C, 2, levels), float64, background first; without a gradient: `with_slopes` gives
+    it. Soft labels raise.
+    """
+    with torch.no_grad():
+        if operators.serve(logits, labels, weight):
+            counts, bad = operators.error_histogram(
+                *_rows(logits, labels, weight, activation), ignore, levels
+            )
+            counts = counts.view(*logits.shape[:2], 2, levels)
+        else:
+            e, y, w, bad = reference.errors(logits, labels, weight, ignore, activation)
+            e = refuse_soft_labels(e, y, "a Lovász loss")
+            counts = reference.histogram(e, y, w, levels)
+    return refuse_bad_labels(counts, bad, logits, labels)
+
+
+def with_slopes(
+    value: Tensor,
+    slopes: Tensor,
+    logits: Tensor,
+    labels: Tensor,
+    *,
+    weight: Tensor | None = None,
+    ignore: int | None = None,
+    activation: str,
+) -> Tensor:
+    """`value` (B, C), to which each voxel's error has the slope of its level and label.
+
+    `slopes` (B, C, 2, levels) as `error_histogram` orders them.
+    """
+    if operators.serve(logits, labels, weight):
+        rows = _rows(logits, labels, weight, activation)
+        tables = (value.detach(), slopes.detach().float())
+        value, slopes = (part.reshape(*rows[0].shape[:2], *part.shape[2:]) for part in tables)
+        return operators.with_slopes(value, slopes, *rows, ignore).view(logits.shape[:2])
+    e, y, w, _ = reference.errors(logits, labels, weight, ignore, activation)
+    return reference.with_slopes(value, slopes, e, y, w)
+
+
+def _rows(
+    logits: Tensor, labels: Tensor, weight: Tensor | None, activation: str
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """The rows that the compiled kernels take: under a sigmoid each channel is one."""
+    if activation == "softmax":
+        return logits, labels, weight
+    size, classes, voxels = logits.shape
+    if weight is not None:
+        weight = weight.unsqueeze(1).expand(size, classes, voxels).reshape(-1, voxels)
+    return logits.reshape(-1, 1, voxels), labels.reshape(-1, voxels), weight
 
 
 def errors(

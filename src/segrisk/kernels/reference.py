@@ -72,6 +72,31 @@ def masses(
     return torch.stack([(w * column).sum(-1, dtype=dtype) for column in columns], dim=-1), bad
 
 
+def levels_of(e: Tensor, levels: int) -> Tensor:
+    """The level ⌊e · levels⌋ of errors in [0, 1]; what is not a number goes to level 0."""
+    return (e.detach().nan_to_num(0.0) * levels).long().clamp(0, levels - 1)
+
+
+def histogram(e: Tensor, y: Tensor, w: Tensor, levels: int) -> Tensor:
+    """Weight by level and by label, (B, C, 2, levels); NaN where an error is."""
+    size, classes, _ = e.shape
+    row = torch.arange(size * classes, device=e.device).view(size, classes, 1)
+    index = (2 * row + (y > 0.5)) * levels + levels_of(e, levels)
+    counts = torch.zeros(2 * size * classes * levels, dtype=accumulator(e), device=e.device)
+    counts.index_add_(0, index.flatten(), w.flatten().to(counts.dtype))
+    broken = torch.isnan(e).any(-1)[..., None, None]
+    return torch.where(broken, torch.nan, counts.view(size, classes, 2, levels))
+
+
+def with_slopes(value: Tensor, slopes: Tensor, e: Tensor, y: Tensor, w: Tensor) -> Tensor:
+    """`value` (B, C), with the gradient by the errors that `slopes` (B, C, 2, levels) give."""
+    levels = slopes.shape[-1]
+    index = (y > 0.5) * levels + levels_of(e, levels)
+    slope = slopes.detach().flatten(2).gather(-1, index).to(e.dtype)
+    linear = (slope * w * e).sum(-1, dtype=value.dtype)
+    return value.detach() + linear - linear.detach()
+
+
 def costs(
     logits: Tensor, labels: Tensor, weight: Tensor | None, ignore: int | None, activation: str
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -1,0 +1,174 @@
+"""The compiled kernels as PyTorch operators: differentiable, and whole under `torch.compile`.
+
+They take rows (R, C, V), where one channel means sigmoid: see `segrisk.kernels.cpu`, which is
+imported at the first call, since Numba takes its time.
+"""
+
+import importlib.util
+import os
+from typing import Any
+
+import torch
+from torch import Tensor
+
+HAS_NUMBA = importlib.util.find_spec("numba") is not None
+DTYPES = {torch.float32, torch.bfloat16, torch.float16}
+
+_forked = False
+
+
+def _mark_forked() -> None:
+    global _forked
+    _forked = True
+
+
+# The threads of OpenMP do not survive a fork: a child that calls a kernel would hang or die.
+os.register_at_fork(after_in_child=_mark_forked)
+
+
+def serve(logits: Tensor, labels: Tensor, weight: Tensor | None) -> bool:
+    """Whether the compiled kernels can take this input."""
+    return (
+        HAS_NUMBA
+        and not _forked
+        and logits.device.type == "cpu"
+        and logits.dtype in DTYPES
+        and not labels.is_floating_point()
+        and (weight is None or not weight.requires_grad)
+    )
+
+
+@torch.library.custom_op("segrisk::masses", mutates_args=())
+def masses(
+    logits: Tensor, labels: Tensor, weight: Tensor | None, ignore: int | None
+) -> tuple[Tensor, Tensor]:
+    """The table (R, C, 6) and the number of bad labels."""
+    from segrisk.kernels import cpu
+
+    table, bad = cpu.masses(logits, labels, weight, ignore)
+    return table, torch.tensor(bad)
+
+
+@masses.register_fake
+def _(
+    logits: Tensor, labels: Tensor, weight: Tensor | None, ignore: int | None
+) -> tuple[Tensor, Tensor]:
+    table = logits.new_empty((*logits.shape[:2], 6), dtype=torch.float64)
+    return table, logits.new_empty((), dtype=torch.int64)
+
+
+@torch.library.custom_op("segrisk::masses_backward", mutates_args=())
+def masses_backward(
+    gradient: Tensor, logits: Tensor, labels: Tensor, weight: Tensor | None, ignore: int | None
+) -> Tensor:
+    """The gradient by the logits, given that by the table."""
+    from segrisk.kernels import cpu
+
+    return cpu.masses_backward(gradient, logits, labels, weight, ignore)
+
+
+@masses_backward.register_fake
+def _(
+    gradient: Tensor, logits: Tensor, labels: Tensor, weight: Tensor | None, ignore: int | None
+) -> Tensor:
+    return torch.empty_like(logits)
+
+
+@torch.library.custom_op("segrisk::error_histogram", mutates_args=())
+def error_histogram(
+    logits: Tensor, labels: Tensor, weight: Tensor | None, ignore: int | None, levels: int
+) -> tuple[Tensor, Tensor]:
+    """Voxels by level of error and by label (R, C, 2, levels), and the number of bad labels."""
+    from segrisk.kernels import cpu
+
+    counts, bad = cpu.histogram(logits, labels, weight, ignore, levels)
+    return counts, torch.tensor(bad)
+
+
+@error_histogram.register_fake
+def _(
+    logits: Tensor, labels: Tensor, weight: Tensor | None, ignore: int | None, levels: int
+) -> tuple[Tensor, Tensor]:
+    counts = logits.new_empty((*logits.shape[:2], 2, levels), dtype=torch.float64)
+    return counts, logits.new_empty((), dtype=torch.int64)
+
+
+@torch.library.custom_op("segrisk::jaccard_levels", mutates_args=())
+def jaccard_levels(counts: Tensor) -> tuple[Tensor, Tensor]:
+    """The Lovász extension of the Jaccard loss on levels, and its slope at each level."""
+    from segrisk.kernels import cpu
+
+    return cpu.lovasz_jaccard_tables(counts)
+
+
+@jaccard_levels.register_fake
+def _(counts: Tensor) -> tuple[Tensor, Tensor]:
+    return counts.new_empty(counts.shape[:2]), counts.new_empty(counts.shape, dtype=torch.float32)
+
+
+@torch.library.custom_op("segrisk::with_slopes", mutates_args=())
+def with_slopes(
+    value: Tensor,
+    slopes: Tensor,
+    logits: Tensor,
+    labels: Tensor,
+    weight: Tensor | None,
+    ignore: int | None,
+) -> Tensor:
+    """`value` (R, C) as it is, with the gradient by the logits that `slopes` by the errors give."""
+    return value.clone()
+
+
+@with_slopes.register_fake
+def _(
+    value: Tensor,
+    slopes: Tensor,
+    logits: Tensor,
+    labels: Tensor,
+    weight: Tensor | None,
+    ignore: int | None,
+) -> Tensor:
+    return torch.empty_like(value)
+
+
+@torch.library.custom_op("segrisk::slopes_backward", mutates_args=())
+def slopes_backward(
+    slopes: Tensor, logits: Tensor, labels: Tensor, weight: Tensor | None, ignore: int | None
+) -> Tensor:
+    """The gradient by the logits, given the slope by the error at each level."""
+    from segrisk.kernels import cpu
+
+    return cpu.histogram_backward(slopes, logits, labels, weight, ignore)
+
+
+@slopes_backward.register_fake
+def _(
+    slopes: Tensor, logits: Tensor, labels: Tensor, weight: Tensor | None, ignore: int | None
+) -> Tensor:
+    return torch.empty_like(logits)
+
+
+def _keep_masses_input(ctx: Any, inputs: Any, output: Any) -> None:
+    logits, labels, weight, ctx.ignore = inputs
+    ctx.save_for_backward(logits, labels, weight)
+
+
+def _masses_gradient(ctx: Any, gradient: Tensor, _: Any) -> tuple[Tensor, None, None, None]:
+    logits, labels, weight = ctx.saved_tensors
+    return masses_backward(gradient, logits, labels, weight, ctx.ignore), None, None, None
+
+
+def _keep_slopes_input(ctx: Any, inputs: Any, output: Any) -> None:
+    _, slopes, logits, labels, weight, ctx.ignore = inputs
+    ctx.save_for_backward(slopes, logits, labels, weight)
+
+
+def _slopes_gradient(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    slopes, logits, labels, weight = ctx.saved_tensors
+    scaled = (slopes * gradient[..., None, None]).float()
+    result = slopes_backward(scaled, logits, labels, weight, ctx.ignore)
+    return None, None, result, None, None, None
+
+
+masses.register_autograd(_masses_gradient, setup_context=_keep_masses_input)
+with_slopes.register_autograd(_slopes_gradient, setup_context=_keep_slopes_input)

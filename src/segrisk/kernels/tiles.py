@@ -1,0 +1,452 @@
+"""Numba kernels over voxels: masses and error histograms of logits, and their gradients.
+
+Voxels are taken in tiles. A tile is first copied into contiguous float32 scratch, whatever its type
+and strides, and stays in cache while short loops along it do the arithmetic. Each loop is plain
+enough for LLVM to turn into vector instructions, which is also why exp and log are written out.
+Within a tile sums are float32, across tiles float64.
+
+All of it stands in one file: Numba's cache does not see that a function imported from another file
+has changed.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit, prange, types
+from numba.extending import overload
+
+# NumPy's division has no branch for zero, so loops that divide can be vectorised. Only the threaded
+# functions are called from Python: no wrappers for the others saves compilation.
+OPTIONS = {"cache": True, "error_model": "numpy"}
+INNER = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+plain = njit(**INNER)
+# Numba hands the caller's flags down unless a function sets its own: exp needs its rounding step.
+exact = njit(**INNER, fastmath={"contract"})
+# Summing in any order lets LLVM use vectors; NaN and infinity keep their meaning.
+summing = njit(**INNER, fastmath={"reassoc", "contract", "arcp", "nsz"})
+threaded = njit(**OPTIONS, parallel=True)
+
+f32, i32 = np.float32, np.int32
+
+
+class Voxels(NamedTuple):
+    """The input of a kernel: flat views of storage, and steps along each dimension in elements."""
+
+    logits: np.ndarray
+    logit_row: int
+    logit_class: int
+    logit_step: int
+    labels: np.ndarray
+    label_row: int
+    label_step: int
+    weight: np.ndarray
+    weight_row: int
+    weight_step: int
+    ignoring: bool
+    ignore: int
+
+
+class Grid(NamedTuple):
+    """How rows are cut into tiles; item i is tile i % tiles of row i // tiles."""
+
+    rows: int
+    classes: int
+    voxels: int
+    tile: int
+    tiles: int
+    workers: int
+
+
+class Scratch(NamedTuple):
+    """The buffers of one worker, each row as long as a tile."""
+
+    x: np.ndarray  # (classes, tile): logits, later the slope by each probability
+    p: np.ndarray  # (classes, tile): probabilities
+    rows: np.ndarray  # (6, tile): see below
+    y: np.ndarray  # labels, −1 where a voxel does not count
+    cell: np.ndarray  # where in a table an error is counted
+    logits: np.ndarray  # in these three, values that strides scatter are brought together
+    labels: np.ndarray
+    weight: np.ndarray
+
+
+# Rows of scratch: weights, 0 where a voxel does not count; −log of the probability of the label;
+# the slope by it; the largest logit; Σ exp(logit − largest); and one for anything.
+W, NLL, SLOPE, TOP, TOTAL, FREE = range(6)
+
+
+# ---- numbers ------------------------------------------------------------------------------------
+
+
+def decode(stored):
+    """A stored logit as float32; bfloat16 arrives as int16."""
+
+
+@overload(decode)
+def _decode(stored):
+    if stored == types.int16:
+        return lambda stored: i32(i32(stored) << i32(16)).view(np.float32)
+    return lambda stored: stored
+
+
+def encode(value, like):
+    """A float32 as it is stored: itself, or rounded to the nearest bfloat16 (ties to even)."""
+
+
+@overload(encode)
+def _encode(value, like):
+    if like == types.int16:
+
+        def bfloat16(value, like):
+            bits = f32(value).view(np.int32)
+            odd = i32(i32(bits >> i32(16)) & i32(1))
+            rounded = i32(i32(bits + i32(0x7FFF)) + odd)
+            # Rounding could carry the bits of a NaN into those of infinity.
+            return np.int16(i32(rounded if value == value else i32(0x7FC00000)) >> i32(16))
+
+        return bfloat16
+    return lambda value, like: value
+
+
+@exact
+def _exp(x):
+    """exp(x) for x ≤ 0, to 1e-7; NaN stays NaN, below −87 it is 1e-38."""
+    x = f32(-87) if x < f32(-87) else x
+    # Adding 1.5 · 2²³ rounds x / log 2 to an integer k and leaves it in the low bits.
+    shifted = x * f32(1.4426950408889634) + f32(12582912)
+    k = shifted - f32(12582912)
+    r = (x - k * f32(0.693359375)) + k * f32(2.12194440e-4)
+    q = f32(1.9875691500e-4) * r + f32(1.3981999507e-3)
+    q = (q * r + f32(8.3334519073e-3)) * r + f32(4.1665795894e-2)
+    q = (q * r + f32(1.6666665459e-1)) * r + f32(5.0000001201e-1)
+    power = i32(i32(f32(shifted).view(np.int32) + i32(127)) << i32(23))
+    return (q * r * r + r + f32(1)) * power.view(np.float32)
+
+
+@exact
+def _log1p(z):
+    """log(1 + z) for 0 ≤ z ≤ 1, relative error 1e-7: 2 atanh(z / (2 + z)) as a polynomial."""
+    u = z / (f32(2) + z)
+    v = u * u
+    q = (f32(0.14087329) * v + f32(0.13980709)) * v + f32(0.20012427)
+    return f32(2) * u * ((q * v + f32(0.33333158)) * v + f32(1))
+
+
+@exact
+def _log(s):
+    """log(s) for s ≥ 1; NaN stays NaN."""
+    exponent = i32(f32(s).view(np.int32) >> i32(23))
+    mantissa = s * i32(i32(i32(254) - exponent) << i32(23)).view(np.float32)
+    return f32(i32(exponent - i32(127))) * f32(math.log(2)) + _log1p(mantissa - f32(1))
+
+
+# ---- one tile: logits to probabilities ----------------------------------------------------------
+
+
+@plain
+def _positive(classes, c):
+    """The label that class `c` stands for."""
+    return i32(c) if classes > 1 else i32(1)
+
+
+@plain
+def _scratch(voxels, grid):
+    return Scratch(
+        np.empty((grid.classes, grid.tile), np.float32),
+        np.empty((grid.classes, grid.tile), np.float32),
+        np.zeros((6, grid.tile), np.float32),
+        np.empty(grid.tile, np.int32),
+        np.empty(grid.tile, np.int32),
+        np.empty(grid.tile, voxels.logits.dtype),
+        np.empty(grid.tile, voxels.labels.dtype),
+        np.empty(grid.tile, voxels.weight.dtype),
+    )
+
+
+@plain
+def _gather(flat, base, step, buffer):
+    """`buffer.size` values from `base` on, contiguous: a view where they are, else a copy."""
+    if step == 1:
+        return flat[base : base + buffer.size]
+    if step == 0 and buffer.size > 0:
+        buffer[:] = flat[base]
+    else:
+        for i in range(buffer.size):
+            buffer[i] = flat[base + i * step]
+    return buffer
+
+
+@plain
+def _stage_labels(source, classes, ignoring, ignore, y):
+    """Copy labels into `y`, −1 where a voxel does not count; gives the number of bad labels."""
+    bad = 0
+    for i in range(y.size):
+        label = np.int64(source[i])
+        inside = (label >= 0) & (label < classes)
+        ignored = ignoring & (label == ignore)
+        y[i] = i32(label) if inside & (not ignored) else i32(-1)
+        bad += (not inside) & (not ignored)
+    return bad
+
+
+@plain
+def _stage(source, y, out):
+    """Copy logits or weights, 0 where a voxel does not count: there they may be anything."""
+    for i in range(y.size):
+        out[i] = decode(source[i]) if y[i] >= 0 else f32(0)
+
+
+@summing
+def _sigmoid(x, p):
+    """Probabilities of one class; NaN where the logit is not finite."""
+    for i in range(x.size):
+        v = x[i]
+        z = _exp(-abs(v))
+        p[i] = (f32(1) if v >= 0 else z) / (f32(1) + z) + v * f32(0)
+
+
+@summing
+def _softmax(x, p, n, top, total, inverse):
+    """Probabilities of several classes, their largest logit and Σ exp(logit − largest).
+
+    A voxel with a logit that is not finite becomes NaN.
+    """
+    for i in range(n):
+        top[i] = x[0, i]
+        total[i] = f32(0)
+    for c in range(1, x.shape[0]):
+        xc = x[c]
+        for i in range(n):
+            top[i] = xc[i] if xc[i] > top[i] else top[i]
+    for c in range(x.shape[0]):
+        xc, pc = x[c], p[c]
+        for i in range(n):
+            v = xc[i]
+            e = _exp(v - top[i])
+            total[i] += e + v * f32(0)
+            pc[i] = e
+    for i in range(n):
+        inverse[i] = f32(1) / total[i]
+    for c in range(x.shape[0]):
+        pc = p[c]
+        for i in range(n):
+            pc[i] *= inverse[i]
+
+
+@summing
+def _losses(x, y, top, total, nll):
+    """−log of the probability of each label, from the logits: also where that is 0 or 1."""
+    if x.shape[0] == 1:
+        for i in range(y.size):
+            v = x[0, i]
+            nll[i] = _log1p(_exp(-abs(v))) + max(-v if y[i] == 1 else v, f32(0)) + v * f32(0)
+    else:
+        for i in range(y.size):
+            nll[i] = _log(total[i])
+        for c in range(x.shape[0]):
+            xc, label = x[c], i32(c)
+            for i in range(y.size):
+                nll[i] += top[i] - xc[i] if y[i] == label else f32(0)
+
+
+@plain
+def _load(voxels, grid, item, s):
+    """Fill scratch with what a tile holds; gives its number of voxels and of bad labels."""
+    row, start = item // grid.tiles, item % grid.tiles * grid.tile
+    n = min(grid.tile, grid.voxels - start)
+    y = s.y[:n]
+    base, step = row * voxels.label_row + start * voxels.label_step, voxels.label_step
+    labels = _gather(voxels.labels, base, step, s.labels[:n])
+    bad = _stage_labels(labels, max(grid.classes, 2), voxels.ignoring, voxels.ignore, y)
+    base, step = row * voxels.weight_row + start * voxels.weight_step, voxels.weight_step
+    _stage(_gather(voxels.weight, base, step, s.weight[:n]), y, s.rows[W])
+    base, step = row * voxels.logit_row + start * voxels.logit_step, voxels.logit_step
+    for c in range(grid.classes):
+        start = base + c * voxels.logit_class
+        _stage(_gather(voxels.logits, start, step, s.logits[:n]), y, s.x[c])
+    if grid.classes == 1:
+        _sigmoid(s.x[0][:n], s.p[0])
+    else:
+        _softmax(s.x, s.p, n, s.rows[TOP], s.rows[TOTAL], s.rows[FREE])
+    return n, bad
+
+
+# ---- one tile: sums and slopes ------------------------------------------------------------------
+
+
+@summing
+def _sum_masses(p, y, positive, w, nll, out):
+    """Sum one class of one tile into the six columns of `out`."""
+    tp = fp = fn = tn = own = other = f32(0)
+    for i in range(y.size):
+        hit = y[i] == positive
+        wp, wq, wl = w[i] * p[i], w[i] * (f32(1) - p[i]), w[i] * nll[i]
+        tp += wp if hit else f32(0)
+        fp += f32(0) if hit else wp
+        fn += wq if hit else f32(0)
+        tn += f32(0) if hit else wq
+        own += wl if hit else f32(0)
+        other += f32(0) if hit else wl
+    out[0], out[1], out[2], out[3], out[4], out[5] = tp, fp, fn, tn, own, other
+
+
+@plain
+def _mass_slopes(grad, y, h, slope):
+    """Slopes of one tile: `h` by each probability, `slope` by the label's −log probability."""
+    classes, n = h.shape[0], y.size
+    slope[:] = f32(grad[0, 5]) if classes == 1 else f32(0)  # where no class below is hit
+    for c in range(classes):
+        positive = _positive(classes, c)
+        b = f32(grad[c, 1] - grad[c, 3])
+        a = f32(grad[c, 0] - grad[c, 2]) - b
+        own = f32(grad[c, 4])
+        hc = h[c][:n]
+        for i in range(n):
+            hit = y[i] == positive
+            hc[i] = b + a if hit else b
+            slope[i] = own if hit else slope[i]
+
+
+@plain
+def _cells(p, y, positive, levels, absent, cell):
+    """The cell of each error: its level, counted from `levels` on where the label is positive.
+
+    Cell `absent` is for voxels that do not count. Gives the number of errors that are NaN.
+    """
+    broken = 0
+    for i in range(y.size):
+        hit = y[i] == positive
+        error = f32(1) - p[i] if hit else p[i]
+        # NaN compares false: it lands in level 0.
+        level = min(i32((error if error > 0 else f32(0)) * f32(levels)), i32(levels - 1))
+        cell[i] = i32(absent) if y[i] < 0 else i32(level + i32(levels)) if hit else level
+        broken += error != error
+    return broken
+
+
+@plain
+def _look_up(table, cell, y, positive, h):
+    """The slope by each probability: an error falls with it where the label is positive."""
+    for i in range(y.size):
+        slope = table[np.uint32(cell[i])]
+        h[i] = -slope if y[i] == positive else slope
+
+
+@plain
+def _pull_back(s, n, grid, item, flat, steps):
+    """Turn the slopes of a tile into the gradient by its logits, and store it."""
+    row, start = item // grid.tiles, item % grid.tiles * grid.tile
+    y, w, slope, mean = s.y[:n], s.rows[W], s.rows[SLOPE], s.rows[FREE]
+    # A sigmoid is the softmax of (0, logit), its first class of slope 0: p (h − p h) = p (1 − p) h.
+    mean[:] = f32(0)
+    for c in range(grid.classes):
+        p, h = s.p[c], s.x[c]
+        for i in range(n):
+            mean[i] += p[i] * h[i]
+    for c in range(grid.classes):
+        positive = _positive(grid.classes, c)
+        base, step = row * steps[0] + c * steps[1] + start * steps[2], steps[2]
+        p, h = s.p[c], s.x[c]
+        target = flat[base : base + n] if step == 1 else s.logits[:n]
+        for i in range(n):
+            one = f32(1) if y[i] == positive else f32(0)
+            value = w[i] * (p[i] * (h[i] - mean[i]) + slope[i] * (p[i] - one))
+            target[i] = encode(value, target[i])
+        if step != 1:
+            for i in range(n):
+                flat[base + i * step] = target[i]
+
+
+# ---- all tiles ----------------------------------------------------------------------------------
+
+
+@threaded
+def masses(voxels, grid, partial, bad):
+    """Masses of each tile, (items, classes, 6): added up in one order whatever the threads."""
+    items = grid.rows * grid.tiles
+    for k in prange(grid.workers):
+        s = _scratch(voxels, grid)
+        for item in range(k * items // grid.workers, (k + 1) * items // grid.workers):
+            n, more = _load(voxels, grid, item, s)
+            bad[k] += more
+            _losses(s.x, s.y[:n], s.rows[TOP], s.rows[TOTAL], s.rows[NLL])
+            for c in range(grid.classes):
+                y, positive = s.y[:n], _positive(grid.classes, c)
+                _sum_masses(s.p[c], y, positive, s.rows[W], s.rows[NLL], partial[item, c])
+
+
+@threaded
+def masses_backward(voxels, grid, grad, flat, steps):
+    """The gradient by the logits, into `flat`, given that by the masses of each row."""
+    items = grid.rows * grid.tiles
+    for k in prange(grid.workers):
+        s = _scratch(voxels, grid)
+        for item in range(k * items // grid.workers, (k + 1) * items // grid.workers):
+            n, _ = _load(voxels, grid, item, s)
+            _mass_slopes(grad[item // grid.tiles], s.y[:n], s.x, s.rows[SLOPE])
+            _pull_back(s, n, grid, item, flat, steps)
+
+
+@plain
+def _count(voxels, grid, first, last, levels, s, store, broken):
+    """Count the items first … last − 1, all of one row, into `store` (classes, 2 levels + 1)."""
+    bad = 0
+    for item in range(first, last):
+        n, more = _load(voxels, grid, item, s)
+        bad += more
+        for c in range(grid.classes):
+            positive, absent = _positive(grid.classes, c), 2 * levels
+            if _cells(s.p[c], s.y[:n], positive, levels, absent, s.cell) > 0:
+                broken[item // grid.tiles] = True
+            counts, w = store[c], s.rows[W]
+            for i in range(n):
+                counts[np.uint32(s.cell[i])] += counts.dtype.type(w[i])
+    return bad
+
+
+@threaded
+def histogram(voxels, grid, levels, private, counts, bad, broken):
+    """Each worker takes a range of items and counts them row by row into its `private` table.
+
+    The worker where a row starts stores it. One that continues a row of the worker before does so
+    last and leaves it in its private table, to be added when all are done.
+    """
+    items, tiles = grid.rows * grid.tiles, grid.tiles
+    for k in prange(grid.workers):
+        s = _scratch(voxels, grid)
+        first, last = k * items // grid.workers, (k + 1) * items // grid.workers
+        store = private[k]
+        store[:] = 0
+        head = min(-(-first // tiles) * tiles, last)
+        own = -(-(last - head) // tiles)
+        for r in range(own + 1):
+            start = head + r * tiles if r < own else first
+            stop = min(start + tiles, last) if r < own else head
+            bad[k] += _count(voxels, grid, start, stop, levels, s, store, broken)
+            if r < own:
+                for c in range(grid.classes):
+                    for j in range(2 * levels):
+                        counts[start // tiles, c, j] = store[c, j]
+                        store[c, j] = 0
+    for k in range(1, grid.workers):
+        first = k * items // grid.workers
+        if first % tiles:
+            for c in range(grid.classes):
+                for j in range(2 * levels):
+                    counts[first // tiles, c, j] += private[k, c, j]
+
+
+@threaded
+def histogram_backward(voxels, grid, levels, increments, flat, steps):
+    """The gradient by the logits, into `flat`, given the slope by the error of each cell."""
+    items = grid.rows * grid.tiles
+    for k in prange(grid.workers):
+        s = _scratch(voxels, grid)
+        for item in range(k * items // grid.workers, (k + 1) * items // grid.workers):
+            n, _ = _load(voxels, grid, item, s)
+            for c in range(grid.classes):
+                table, positive = increments[item // grid.tiles, c], _positive(grid.classes, c)
+                _cells(s.p[c], s.y[:n], positive, levels, 0, s.cell)
+                _look_up(table, s.cell, s.y[:n], positive, s.x[c])
+            _pull_back(s, n, grid, item, flat, steps)
