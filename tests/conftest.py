@@ -10,6 +10,8 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # `import reference`
 torch.set_num_threads(1)
+# Warnings are errors, and PyTorch gives some only once: in whichever test happens to come first.
+torch.set_warn_always(True)
 
 
 @pytest.fixture

@@ -348,7 +348,8 @@ def test_half_precision_is_summed_in_more(name, voxels):
     value = loss(x, target)
     value.backward()
     assert value.dtype == torch.float32 and torch.isfinite(x.grad).all()
-    assert float(value) == pytest.approx(float(loss(x.detach().double(), target)), rel=1e-3)
+    expected = loss(x.detach().double(), target).item()
+    assert value.item() == pytest.approx(expected, rel=1e-3)
 
 
 @every

@@ -78,7 +78,7 @@ def changed(**changes):
         (changed(losses=[{"name": "x", "loss": "no_such:Loss"}]), "'no_such:Loss' cannot be impo"),
         (
             changed(losses=[{"name": "soft_dice", "parameters": {"smooth": 1}}]),
-            "loss 'soft_dice' cannot be built: SoftDice.__init__() got an unexpected keyword",
+            "loss 'soft_dice' cannot be built: Soft.__init__() got an unexpected keyword",
         ),
         (changed(losses=["soft_dice", "soft_dice"]), "'soft_dice' stands twice"),
         (
