@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+PEERS := $(VENV)/peers
 
-.PHONY: study test test-all check
+.PHONY: study test test-all check bench
 
 study: $(READY)
 	$(BIN)/segrisk study run studies/quick.yaml --out results/quick
@@ -15,6 +16,9 @@ test: $(READY)
 test-all: $(READY)
 	$(BIN)/python -m pytest
 
+bench: $(PEERS)
+	PYTHONPATH=$(PEERS) $(BIN)/python benchmarks/losses.py --device $(or $(DEVICE),cpu)
+
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -22,4 +26,8 @@ check: $(READY)
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+$(PEERS): $(READY) benchmarks/requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $@ --requirement benchmarks/requirements.txt
 	touch $@

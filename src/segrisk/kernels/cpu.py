@@ -26,6 +26,7 @@ from segrisk.kernels.tiles import summing, threaded
 
 # Voxels of a tile, and the float32 logits that it may hold: 256 KiB stay in L2.
 TILE, TILE_LOGITS = 8192, 65536
+SHARE = 1 << 16  # logits that are worth another thread
 COLUMNS = 6  # of masses
 BLOCK = 512  # levels of a table taken together
 # Memory from 32 MiB on comes fresh from the system at each allocation, page by page.
@@ -46,10 +47,11 @@ def _flat(tensor: Tensor) -> np.ndarray:
 def _voxels(
     logits: Tensor, labels: Tensor, weight: Tensor | None, ignore: int | None
 ) -> tiles.Voxels:
-    weight = torch.ones(()).expand(labels.shape) if weight is None else weight
+    weighted = weight is not None
+    weight = weight if weight is not None else torch.ones(()).expand(labels.shape)
     sources = ((t, _flat(t)) for t in (logits, labels, weight))
     flat = (value for tensor, array in sources for value in (array, *tensor.stride()))
-    return tiles.Voxels(*flat, ignore is not None, ignore or 0)
+    return tiles.Voxels(*flat, weighted, ignore is not None, ignore or 0)
 
 
 def _threads() -> int:
@@ -57,10 +59,10 @@ def _threads() -> int:
     return min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)
 
 
-def _run(kernel: Callable[..., None], *arguments: object) -> None:
-    """Call a threaded kernel with PyTorch's number of threads."""
+def _run(workers: int, kernel: Callable[..., None], *arguments: object) -> None:
+    """Call a threaded kernel with so many threads; one is this thread, and wakes no other."""
     before = numba.get_num_threads()
-    numba.set_num_threads(_threads())
+    numba.set_num_threads(workers)
     try:
         kernel(*arguments)
     finally:
@@ -71,7 +73,8 @@ def _grid(logits: Tensor) -> tiles.Grid:
     rows, classes, voxels = logits.shape
     tile = max(128, min(TILE, TILE_LOGITS // classes))
     count = max(1, -(-voxels // tile))  # without voxels an empty one, so that tables are written
-    return tiles.Grid(rows, classes, voxels, tile, count, max(1, min(_threads(), rows * count)))
+    enough = min(rows * count, rows * classes * voxels // SHARE)
+    return tiles.Grid(rows, classes, voxels, tile, count, max(1, min(_threads(), enough)))
 
 
 def _float32(logits: Tensor) -> Tensor:
@@ -100,7 +103,7 @@ def masses(
     grid = _grid(logits)
     partial = np.empty((grid.rows * grid.tiles, grid.classes, COLUMNS))
     bad = np.zeros(grid.workers, np.int64)
-    _run(tiles.masses, _voxels(logits, labels, weight, ignore), grid, partial, bad)
+    _run(grid.workers, tiles.masses, _voxels(logits, labels, weight, ignore), grid, partial, bad)
     table = partial.reshape(grid.rows, grid.tiles, grid.classes, COLUMNS).sum(1)
     if grid.classes > 1:
         table[..., 5] = 0
@@ -113,8 +116,9 @@ def masses_backward(
     """The gradient by the logits, given that by `masses`, float64 (R, C, 6)."""
     source = _float32(logits)
     gradient = _empty_gradient(source)
-    voxels, table = _voxels(source, labels, weight, ignore), grad.contiguous().numpy()
-    _run(tiles.masses_backward, voxels, _grid(source), table, _flat(gradient), gradient.stride())
+    voxels, grid = _voxels(source, labels, weight, ignore), _grid(source)
+    table, flat = grad.contiguous().numpy(), _flat(gradient)
+    _run(grid.workers, tiles.masses_backward, voxels, grid, table, flat, gradient.stride())
     return gradient.to(logits.dtype)
 
 
@@ -135,7 +139,7 @@ def histogram(
     counts = np.empty((grid.rows, grid.classes, 2 * levels))
     bad, broken = np.zeros(grid.workers, np.int64), np.zeros(grid.rows, np.bool_)
     voxels = _voxels(logits, labels, weight, ignore)
-    _run(tiles.histogram, voxels, grid, levels, private, counts, bad, broken)
+    _run(grid.workers, tiles.histogram, voxels, grid, levels, private, counts, bad, broken)
     counts[broken, :, 0] = np.nan
     return torch.from_numpy(counts).unflatten(2, (2, levels)), int(bad.sum())
 
@@ -146,17 +150,10 @@ def histogram_backward(
     """The gradient by the logits, given the slope by the error of each level and label."""
     source = _float32(logits)
     gradient = _empty_gradient(source)
-    voxels, table = _voxels(source, labels, weight, ignore), increments.flatten(2).contiguous()
-    levels = increments.shape[-1]
-    _run(
-        tiles.histogram_backward,
-        voxels,
-        _grid(source),
-        levels,
-        table.numpy(),
-        _flat(gradient),
-        gradient.stride(),
-    )
+    voxels, grid = _voxels(source, labels, weight, ignore), _grid(source)
+    table, flat = increments.flatten(2).contiguous().numpy(), _flat(gradient)
+    levels, steps = increments.shape[-1], gradient.stride()
+    _run(grid.workers, tiles.histogram_backward, voxels, grid, levels, table, flat, steps)
     return gradient.to(logits.dtype)
 
 
@@ -169,7 +166,8 @@ def lovasz_jaccard_tables(counts: Tensor) -> tuple[Tensor, Tensor]:
     value, increments = np.empty(counts.shape[:2]), np.empty(counts.shape, np.float32)
     shape = (-1, *counts.shape[2:])
     tables = counts.contiguous().numpy().reshape(shape)
-    _run(_jaccard_tables, tables, value.reshape(-1), increments.reshape(shape))
+    workers = min(_threads(), len(tables))
+    _run(workers, _jaccard_tables, tables, value.reshape(-1), increments.reshape(shape))
     return torch.from_numpy(value), torch.from_numpy(increments)
 
 

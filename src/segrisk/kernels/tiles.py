@@ -43,6 +43,7 @@ class Voxels(NamedTuple):
     weight: np.ndarray
     weight_row: int
     weight_step: int
+    weighted: bool
     ignoring: bool
     ignore: int
 
@@ -72,7 +73,8 @@ class Scratch(NamedTuple):
 
 
 # Rows of scratch: weights, 0 where a voxel does not count; −log of the probability of the label;
-# the slope by it; the largest logit; Σ exp(logit − largest); and one for anything.
+# the slope by it; the largest logit; Σ exp(logit − largest), or for one
+# class exp(−|logit|); and one for anything.
 W, NLL, SLOPE, TOP, TOTAL, FREE = range(6)
 
 
@@ -178,14 +180,19 @@ def _gather(flat, base, step, buffer):
 
 
 @plain
-def _stage_labels(source, classes, ignoring, ignore, y):
-    """Copy labels into `y`, −1 where a voxel does not count; gives the number of bad labels."""
+def _stage_labels(source, classes, ignoring, ignore, y, w):
+    """Copy labels into `y`, −1 where a voxel does not count: `w` is then 0, else 1.
+
+    Gives the number of bad labels.
+    """
     bad = 0
     for i in range(y.size):
         label = np.int64(source[i])
         inside = (label >= 0) & (label < classes)
         ignored = ignoring & (label == ignore)
-        y[i] = i32(label) if inside & (not ignored) else i32(-1)
+        counts = inside & (not ignored)
+        y[i] = i32(label) if counts else i32(-1)
+        w[i] = f32(1) if counts else f32(0)
         bad += (not inside) & (not ignored)
     return bad
 
@@ -198,11 +205,12 @@ def _stage(source, y, out):
 
 
 @summing
-def _sigmoid(x, p):
-    """Probabilities of one class; NaN where the logit is not finite."""
+def _sigmoid(x, p, total):
+    """Probabilities of one class, NaN where the logit is not finite; `total` is exp(−|logit|)."""
     for i in range(x.size):
         v = x[i]
         z = _exp(-abs(v))
+        total[i] = z
         p[i] = (f32(1) if v >= 0 else z) / (f32(1) + z) + v * f32(0)
 
 
@@ -240,7 +248,7 @@ def _losses(x, y, top, total, nll):
     if x.shape[0] == 1:
         for i in range(y.size):
             v = x[0, i]
-            nll[i] = _log1p(_exp(-abs(v))) + max(-v if y[i] == 1 else v, f32(0)) + v * f32(0)
+            nll[i] = _log1p(total[i]) + max(-v if y[i] == 1 else v, f32(0)) + v * f32(0)
     else:
         for i in range(y.size):
             nll[i] = _log(total[i])
@@ -258,15 +266,17 @@ def _load(voxels, grid, item, s):
     y = s.y[:n]
     base, step = row * voxels.label_row + start * voxels.label_step, voxels.label_step
     labels = _gather(voxels.labels, base, step, s.labels[:n])
-    bad = _stage_labels(labels, max(grid.classes, 2), voxels.ignoring, voxels.ignore, y)
-    base, step = row * voxels.weight_row + start * voxels.weight_step, voxels.weight_step
-    _stage(_gather(voxels.weight, base, step, s.weight[:n]), y, s.rows[W])
+    classes = max(grid.classes, 2)
+    bad = _stage_labels(labels, classes, voxels.ignoring, voxels.ignore, y, s.rows[W])
+    if voxels.weighted:
+        base, step = row * voxels.weight_row + start * voxels.weight_step, voxels.weight_step
+        _stage(_gather(voxels.weight, base, step, s.weight[:n]), y, s.rows[W])
     base, step = row * voxels.logit_row + start * voxels.logit_step, voxels.logit_step
     for c in range(grid.classes):
         start = base + c * voxels.logit_class
         _stage(_gather(voxels.logits, start, step, s.logits[:n]), y, s.x[c])
     if grid.classes == 1:
-        _sigmoid(s.x[0][:n], s.p[0])
+        _sigmoid(s.x[0][:n], s.p[0], s.rows[TOTAL])
     else:
         _softmax(s.x, s.p, n, s.rows[TOP], s.rows[TOTAL], s.rows[FREE])
     return n, bad

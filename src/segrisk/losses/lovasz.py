@@ -151,9 +151,9 @@ class Lovasz(Loss):
         # of the value: added up they give the value, and the gradient of each.
         parts = self._processes() * (selected.numel() // value.numel())
         shared = (value / parts).expand(selected.shape)
-        slopes = torch.where(selected[..., None, None], slopes, 0)
+        slopes = slopes.expand(*selected.shape, *slopes.shape[2:])
         terms = kernels.with_slopes(shared, slopes, batch.logits, batch.labels, **given)
-        terms = self._collected(terms)
+        terms = self._collected(torch.where(selected, terms, terms.detach()))
         positives, total = counts[:, :, 1].sum(-1), counts.sum((-1, -2))
         masses = Confusion(positives, 0 * total, 0 * total, total - positives)
         return self.reduction.mean(terms, self.reduction.kept(masses, selected))

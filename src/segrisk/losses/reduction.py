@@ -61,18 +61,19 @@ class Reduction:
 
     def pooled(self, table: Tensor, selected: Tensor) -> Tensor:
         """Sums over the pooled axes, which stay as axes of length 1."""
-        table = torch.where(selected.view(*selected.shape, *[1] * (table.ndim - 2)), table, 0)
         axes = [AXES[name] for name in self.pool]
         if axes:
-            table = table.sum(dim=axes, keepdim=True)
+            chosen = selected.view(*selected.shape, *[1] * (table.ndim - 2))
+            table = torch.where(chosen, table, 0).sum(dim=axes, keepdim=True)
         return summed(table, self.group) if "batch" in self.pool else table
 
     def kept(self, masses: Confusion, selected: Tensor) -> Tensor:
         """Which of the pooled terms enter the mean."""
         axes = [AXES[name] for name in self.pool]
         kept = selected.sum(dim=axes, keepdim=True) > 0 if axes else selected
-        kept = kept & (masses.total > 0)
-        return kept & (masses.positives > 0) if self.empty == "skip" else kept
+        # NaN is not 0: logits that are not finite stay in the mean, and show.
+        kept = kept & (masses.total != 0)
+        return kept & (masses.positives != 0) if self.empty == "skip" else kept
 
     def mean(self, terms: Tensor, kept: Tensor) -> Tensor:
         """The weighted mean of the kept terms; a differentiable 0 where none is."""
@@ -84,7 +85,7 @@ class Reduction:
                     "classes: give one for each channel of the logits"
                 )
             weight = weight * weight.new_tensor(self.class_weight)
-        total, count = torch.where(weight > 0, weight * terms, 0 * terms).sum(), weight.sum()
+        total, count = (weight * torch.where(weight > 0, terms, 0)).sum(), weight.sum()
         if "batch" not in self.pool:
             total, count = summed(total, self.group), summed(count, self.group)
         return total / torch.where(count > 0, count, 1)
