@@ -11,6 +11,7 @@ from pathlib import Path
 
 import altair as alt
 import torch
+
 from losses import synchronise
 from peers import Contender, contenders, data
 

@@ -12,6 +12,7 @@ import statistics
 import time
 
 import torch
+
 from memory import peak_memory
 from peers import Contender, contenders, data
 from start import first_call
