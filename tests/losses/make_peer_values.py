@@ -79,6 +79,29 @@ SPELLED = [  # library, loss, positional arguments, options, input
     (NNUNET, "DC_and_BCE_loss", [{}, {"batch_dice": True, "ddp": False}], {}, "binary_empty"),
 ]
 
+OTHERS = [  # what is right and unspelled, or wrong: see test_peers.py
+    (KORNIA, "dice_loss", [], {}, "all_present"),
+    (KORNIA, "dice_loss", [], {"average": "macro"}, "all_present"),
+    (KORNIA, "tversky_loss", [], {"alpha": 0.3, "beta": 0.7}, "all_present"),
+    (KORNIA, "tversky_loss", [], {"alpha": 0.7, "beta": 0.3}, "all_present"),
+    (KORNIA, "lovasz_softmax_loss", [], {}, "all_present"),
+    (KORNIA, "lovasz_softmax_loss", [], {}, "classes"),
+    (KORNIA, "lovasz_hinge_loss", [], {}, "binary"),
+    (SMP, "DiceLoss", ["multiclass"], {}, "three_of_twenty"),
+    (SMP, "FocalLoss", ["multiclass"], {}, "classes"),
+    (SMP, "SoftCrossEntropyLoss", [], {}, "classes"),
+    (SMP, "SoftBCEWithLogitsLoss", [], {"ignore_index": 255}, "binary_ignored"),
+    (SMP, "TverskyLoss", ["binary"], {"gamma": 0.5}, "binary_empty"),
+    (NNUNET, "SoftDiceLoss", ["sigmoid"], {"ddp": False}, "lesion"),
+    (
+        NNUNET,
+        "DC_and_BCE_loss",
+        [{}, {"ddp": False}],
+        {"use_ignore_label": True, "weight_dice": 0},
+        "regions",
+    ),
+]
+
 
 def inputs() -> dict[str, dict[str, torch.Tensor]]:
     """Logits and targets, two images of 2 × 4 voxels; class 2 is absent from the second."""
@@ -99,7 +122,18 @@ def inputs() -> dict[str, dict[str, torch.Tensor]]:
     channels_ignored[0, :, 1, 2], channels_ignored[:, 2] = 255, 255
     classes_ignored = classes.clone()
     classes_ignored[0, 0, 1], classes_ignored[1] = 3, 3
+    all_present = labels(2, 1, 2, 4, high=3)
+    all_present[:, 0, 0, :3] = torch.arange(3)
+    three_of_twenty = torch.arange(8).view(1, 1, 2, 4) % 3
+    wrong = 40 * torch.nn.functional.one_hot((three_of_twenty[:, 0] + 1) % 3, 20).movedim(-1, 1)
+    lesion = torch.zeros(1, 1, 4, 5)
+    lesion[..., 0, :] = 1
+    regions = torch.cat([channels, (labels(2, 1, 2, 4) > 0).long()], dim=1)
     return {
+        "all_present": {"logits": logits(3), "target": all_present},
+        "three_of_twenty": {"logits": wrong.double(), "target": three_of_twenty},
+        "lesion": {"logits": 60 * lesion.double() - 60, "target": lesion},
+        "regions": {"logits": logits(3), "target": regions},
         "binary": {"logits": logits(1), "target": binary},
         "binary_empty": {"logits": logits(1), "target": torch.zeros_like(binary)},
         "binary_ignored": {"logits": logits(1), "target": binary_ignored},
@@ -141,7 +175,10 @@ def value_and_gradient(loss, logits, target) -> dict:
     if type(loss).__name__ == "LovaszLoss":  # SMP's takes no float64
         logits = logits.float()
     logits = logits.clone().requires_grad_()
-    value = loss(logits, target)
+    try:
+        value = loss(logits, target)
+    except (TypeError, ValueError) as error:
+        return {"error": type(error).__name__}
     (gradient,) = torch.autograd.grad(value, logits)
     return {"value": numbers(value), "gradient": numbers(gradient)}
 
@@ -163,11 +200,15 @@ def main() -> None:
     for pair in rounded.values():
         pair["logits"] = pair["logits"].double()
     cases = []
-    for library, loss, args, options, kind in SPELLED:
-        flat = library == SMP and kind.startswith("classes")
-        target = rounded[kind]["target"][:, 0] if flat else rounded[kind]["target"]
+    for library, loss, args, options, kind in SPELLED + OTHERS:
+        target = rounded[kind]["target"]
+        if library == SMP and rounded[kind]["logits"].shape[1] > 1 and target.shape[1] == 1:
+            target = target[:, 0]
+        if loss == "SoftBCEWithLogitsLoss":
+            target = target.double()
         made = build(library, loss, args, options)
         case = {"library": library, "loss": loss, "args": args, "options": options, "input": kind}
+        case["spelled"] = len(cases) < len(SPELLED)
         cases.append({**case, **value_and_gradient(made, rounded[kind]["logits"], target)})
     store = {
         "made_by": "tests/losses/make_peer_values.py",
