@@ -10,19 +10,18 @@ CASES = STORE["cases"]
 
 
 def pair(kind):
-    """The logits, float64 and in need of a gradient, and the target of a stored input."""
+    """The logits, float64, and the target of a stored input."""
     given = STORE["inputs"][kind]
-    logits = torch.tensor(given["logits"], dtype=torch.float64, requires_grad=True)
+    logits = torch.tensor(given["logits"], dtype=torch.float64)
     return logits, torch.tensor(given["target"])
 
 
 def stored(loss, kind, **options):
-    """The one case of a loss with these options on an input."""
+    """The case of a loss with just these options on an input."""
     (case,) = (
         case
         for case in CASES
-        if (case["loss"], case["input"]) == (loss, kind)
-        and options.items() <= case["options"].items()
+        if (case["loss"], case["input"]) == (loss, kind) and case["options"] == options
     )
     return case
 

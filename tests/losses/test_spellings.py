@@ -1,6 +1,8 @@
 """The spellings of other libraries' losses: MONAI's live, SMP's and nnU-Net's as stored."""
 
+import re
 import warnings
+from pathlib import Path
 
 import monai.losses
 import peer_values
@@ -10,6 +12,7 @@ import torch.distributed as dist
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import segrisk.losses
 from segrisk import dice, hamming, jaccard, tversky
 from segrisk.losses import (
     CrossEntropy,
@@ -30,7 +33,7 @@ def value_and_gradient(loss, logits, target, *more):
     logits = logits.detach().clone().requires_grad_()
     value = loss(logits, target, *more)
     (gradient,) = torch.autograd.grad(value, logits)
-    return float(value), gradient
+    return value.item(), gradient
 
 
 def same(ours, theirs, tolerance):
@@ -272,7 +275,7 @@ def test_the_smoothed_ratio_holds_where_the_reference_is_empty():
     p = torch.full((1, 1, 10), 0.3, dtype=torch.float64, requires_grad=True)
     value = Soft(Smoothed(dice, 2, 4))(torch.logit(p), torch.zeros(1, 10, dtype=torch.long))
     (gradient,) = torch.autograd.grad(value, p)
-    assert float(value) == pytest.approx(1 - 2 / (3 + 4))
+    assert value.item() == pytest.approx(1 - 2 / (3 + 4))
     assert torch.allclose(gradient, torch.full_like(gradient, 2 / (3 + 4) ** 2))
 
 
@@ -373,3 +376,89 @@ def test_what_only_the_logits_tell_is_refused_at_the_call():
         like_monai("DiceLoss", sigmoid=True, ignore_index=0)(logits, target)
     with pytest.raises(ValueError, match="mode='binary' is spelled here for one channel, got 3"):
         like_smp("DiceLoss", "binary")(logits, target)
+
+
+# ---- the page ------------------------------------------------------------------------------------
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "spellings.md"
+SECTIONS = {
+    "MONAI": like_monai,
+    "segmentation_models_pytorch": like_smp,
+    "nnU-Net": like_nnunet,
+}
+
+
+def rows():
+    """Each row of the page's tables: who spells, whether it is spelled, call, loss and change."""
+    section = spelled = None
+    for line in PAGE.read_text().splitlines():
+        if line.startswith("## "):
+            section = SECTIONS.get(line[3:])
+        elif line.startswith("| you have"):
+            spelled = "the value changes" in line
+        elif line.startswith("| `"):
+            call, loss, change = (cell.strip() for cell in line.strip("|").split(" | "))
+            yield section, spelled, call, loss, change
+
+
+def code(cell):
+    return re.match(r"`(.*?)`", cell)[1]
+
+
+def called(like, text):
+    """What a library's call spells."""
+    name, arguments = text.split("(", 1)
+    return eval(f"like({name!r}, {arguments}", {"like": like})
+
+
+def built(text):
+    return eval(text, vars(segrisk.losses))
+
+
+ROWS = list(rows())
+
+
+def test_the_page_has_every_spelling():
+    from segrisk.losses.spellings import monai as ours
+    from segrisk.losses.spellings import nnunet, smp
+
+    for like, module in ((like_monai, ours), (like_smp, smp), (like_nnunet, nnunet)):
+        named = {code(row[2]).split("(")[0] for row in ROWS if row[0] is like and row[1]}
+        assert named == set(module.SPELLINGS)
+
+
+def suited(call):
+    """Logits and a target for a call, every class present."""
+    generator = torch.Generator().manual_seed(1)
+    exclusive = any(word in call for word in ("multiclass", "softmax", "DC_and_CE"))
+    overlapping = any(word in call for word in ("multilabel", "DC_and_BCE"))
+    channels = 3 if exclusive or overlapping else 1
+    logits = torch.randn(2, channels, 6, 8, generator=generator, dtype=torch.float64)
+    shape = (2, 1, 6, 8) if exclusive else logits.shape
+    return logits, torch.randint(0, 3 if exclusive else 2, shape, generator=generator)
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row[1]], ids=lambda row: code(row[2]))
+def test_losses_on_the_page_differ_as_it_says(row):
+    like, _, call, loss, change = row
+    pair = suited(call)
+    theirs, ours = float(called(like, code(call))(*pair)), float(built(code(loss))(*pair))
+    if "**sign**" in change:
+        theirs += 1
+    if change.startswith("C times"):
+        theirs *= 3
+    if change.startswith("divided by 8/3"):
+        theirs /= 8 / 3
+    if "joins all labels" in change or "`smooth` is 1 there" in change:
+        assert abs(theirs - ours) > 1e-3
+    else:
+        exact = change.startswith("nothing") and "half a level" not in change
+        assert theirs == pytest.approx(ours, abs=1e-12 if exact else 3e-5)
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if not row[1]], ids=lambda row: code(row[2]))
+def test_what_the_page_says_is_not_spelled_is_not(row):
+    like, _, call, loss, _ = row
+    assert built(code(loss)) is not None
+    with pytest.raises(ValueError, match=r"is not spelled here|is spelled here for one channel"):
+        called(like, code(call))(*monai_case("channels", 12))
