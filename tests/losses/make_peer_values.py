@@ -74,6 +74,7 @@ SPELLED = [  # library, loss, positional arguments, options, input
         "classes",
     ),
     (NNUNET, "DC_and_CE_loss", [{"ddp": False}, {}], {"ignore_label": 3}, "classes_ignored"),
+    (NNUNET, "DC_and_CE_loss", [{"ddp": False}, {}], {"ignore_label": 2}, "classes"),
     (NNUNET, "DC_and_CE_loss", [{"ddp": False}, {}], {"weight_dice": 0}, "classes"),
     (NNUNET, "DC_and_BCE_loss", [{}, {"ddp": False}], {"weight_ce": 0.3}, "channels"),
     (NNUNET, "DC_and_BCE_loss", [{}, {"batch_dice": True, "ddp": False}], {}, "binary_empty"),
