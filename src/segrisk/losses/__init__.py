@@ -16,6 +16,10 @@ from segrisk.losses.soft import SoftJaccard as SoftJaccard
 from segrisk.losses.soft import SoftTversky as SoftTversky
 from segrisk.losses.soft import log as log
 from segrisk.losses.soft import power as power
+from segrisk.losses.spellings import like_monai as like_monai
+from segrisk.losses.spellings import like_nnunet as like_nnunet
+from segrisk.losses.spellings import like_smp as like_smp
+from segrisk.losses.spellings.forms import Smoothed as Smoothed
 from segrisk.losses.supervision import DeepSupervision as DeepSupervision
 
 LOSSES: dict[str, type[Loss]] = {
