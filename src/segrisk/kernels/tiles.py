@@ -181,10 +181,7 @@ def _gather(flat, base, step, buffer):
 
 @plain
 def _stage_labels(source, classes, ignoring, ignore, y, w):
-    """Copy labels into `y`, −1 where a voxel does not count: `w` is then 0, else 1.
-
-    Gives the number of bad labels.
-    """
+    """Labels to `y`, and 1 to `w`; −1 and 0 where a voxel does not count. Gives how many are bad."""
     bad = 0
     for i in range(y.size):
         label = np.int64(source[i])
