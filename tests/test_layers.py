@@ -11,9 +11,10 @@ SOURCE = Path(__file__).resolve().parents[1] / "src"
 
 LAYERS = {
     "files": 0,
+    "names": 0,
     "similarity": 0,
     "statistics": 0,
-    "configuration": 0,
+    "configuration": 1,
     "scores": 1,
     "kernels": 1,
     "losses": 2,
