@@ -11,7 +11,8 @@ from segrisk.losses.base import Loss
 from segrisk.losses.linter.fit import fitted_reading
 from segrisk.losses.linter.probe import SIDE, Probe, Refused
 from segrisk.losses.linter.reading import Reading, own_reading, summands, title
-from segrisk.losses.linter.traps import Summand, Trap, find_traps
+from segrisk.losses.linter.summand import Summand
+from segrisk.losses.linter.traps import Trap, find_traps
 from segrisk.losses.linter.use import Use
 
 GRID = (0.5, 0.1, 0.01, 1e-3, 1e-9)
@@ -60,8 +61,8 @@ class Explanation:
         size = f"{self.use.batch} image{'s' if self.use.batch > 1 else ''} of {SIDE} × {SIDE}"
         rest = "" if self._can_be_told else " It cannot be told that a class was not looked for."
         return (
-            f"Measured where a class is absent and every voxel says p ({size}); the slope is dL/dp, "
-            f"1 where each false voxel costs its share.{rest}"
+            f"Measured where a class is absent and every voxel says p ({size}). The slope is "
+            f"dL/dp: 1 if each false voxel costs its share.{rest}"
         )
 
     @property
@@ -120,6 +121,7 @@ false positives there are not unlearned
         return Explanation(title(loss), use, known, (), (_refusal(error, use),))
     traps = find_traps(whole, parts)
     usable = not {trap.code for trap in traps} & {"backwards", "not-logits"}
+    usable = usable and not (whole.probe.shifts_freely and use.labels == "overlapping")
     return Explanation(
         name=title(loss),
         use=use,

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from segrisk.losses.door import Batch, prepare
-from segrisk.losses.linter.probe import Probe, noise, objects
+from segrisk.losses.linter.probe import SIDE, Probe, noise, objects
 from segrisk.losses.linter.reading import MASSES, Reading, pooling
 from segrisk.losses.linter.symbols import loss_formula
 from segrisk.losses.linter.use import Use
@@ -63,7 +63,7 @@ def fit_loss(probe: Probe) -> Fit | None:
 
     Hard labels cannot tell `l1` from `product`; `product` stands for both.
     """
-    y = objects(probe.use, batch=3, device=probe.device)
+    y = objects(probe.use, batch=3, device=probe.device, side=2 * SIDE)
     predictions = _predictions(y)
     values = torch.tensor([probe.value(x, y) for x in predictions], dtype=torch.float64)
     if not torch.isfinite(values).all():

@@ -14,7 +14,7 @@ from segrisk.losses.base import Loss, Sum
 from segrisk.losses.linter.use import Use
 from segrisk.losses.supervision import DeepSupervision
 
-SIDE = 64
+SIDE = 32
 SURE = 20.0
 """A logit that is as good as certain; its double is, too."""
 
@@ -102,6 +102,8 @@ class Probe:
     def _accepted(self) -> tuple[Callable[[Tensor], Tensor], bool]:
         y = objects(self.use, batch=2, device=self.device)
         right, wrong = certain(y), certain(y.flip(1) if self.use.classes > 1 else 1 - y)
+        if self.use.labels == "soft":
+            y = 0.8 * y + 0.2 / max(2, self.use.classes)
         taken, fault = [], None
         for form in forms(self.use):
             self.form = form
@@ -131,11 +133,12 @@ def forms(use: Use) -> Iterator[Callable[[Tensor], Tensor]]:
         yield lambda y: y.argmax(1, keepdim=True)
         yield lambda y: y.argmax(1)
     yield lambda y: y
-    if use.labels != "soft":
-        yield lambda y: y.long()
     if use.classes == 1:
         yield lambda y: y[:, 0]
-        yield lambda y: y[:, 0].long()
+    if use.labels != "soft":
+        yield lambda y: y.long()
+        if use.classes == 1:
+            yield lambda y: y[:, 0].long()
 
 
 def objects(

@@ -4,15 +4,13 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from segrisk.losses.door import prepare
 from segrisk.losses.linter.probe import SIDE, SURE, Probe, alone, certain, noise, objects
-from segrisk.losses.linter.reading import Reading
-from segrisk.losses.linter.use import Use
+from segrisk.losses.linter.summand import Summand
 from segrisk.losses.lovasz import Lovasz
 from segrisk.losses.soft import Soft
 
@@ -24,47 +22,6 @@ class Trap:
     code: str
     why: str
     instead: str
-
-
-@dataclass(frozen=True)
-class Summand:
-    """One summand of the loss, alone: what it is, and a way to call it."""
-
-    probe: Probe
-    reading: Reading
-
-    @property
-    def use(self) -> Use:
-        """What the loss is used for."""
-        return self.probe.use
-
-    @cached_property
-    def batches(self) -> "Batches":
-        """What the loss gives for several images at once, and for the same one by one."""
-        size = max(2, self.use.batch) * self.use.processes
-        y = objects(self.use, batch=size, device=self.probe.device)
-        # Some images are predicted well and some badly: a pooled ratio hides the bad ones.
-        quality = torch.linspace(0, 2, size, device=y.device).view(-1, 1, 1, 1)
-        x = quality * (2 * y - 1) + noise(y.shape, device=y.device)
-        parts = zip(x.chunk(self.use.processes), y.chunk(self.use.processes), strict=True)
-        singles = [self.probe.value(x[i : i + 1], y[i : i + 1]) for i in range(size)]
-        split = [self.probe.value(*part) for part in parts]
-        return Batches(size, self.probe.value(x, y), _mean(split), _mean(singles))
-
-
-@dataclass(frozen=True)
-class Batches:
-    """One set of images: as one batch, as the mean over processes, as the mean over images."""
-
-    images: int
-    whole: float
-    by_process: float
-    by_image: float
-
-    @property
-    def pools(self) -> bool:
-        """Whether images are summed before a ratio is taken."""
-        return not math.isclose(self.whole, self.by_image, rel_tol=1e-3, abs_tol=1e-5)
 
 
 def small_objects(part: Summand) -> Trap | None:
@@ -107,10 +64,10 @@ def smoothing_of_empty(whole: Summand) -> Trap | None:
     return Trap(
         "smoothing-both",
         f"where a class is absent the loss falls from {high:.3g} at p = 0.5, with a slope of "
-        f"{gentle:.2g}, to {low:.3g} at p = {p:.0e}, with a slope of {steep:.2g}: the same constant "
+        f"{gentle:.2g}, to {low:.3g} at p = {p:.0e}, with a slope of {steep:.2g}: one constant "
         "above and below a ratio makes a cliff, not a way down",
-        "empty='penalise', the default here: the loss is the share of falsely marked voxels, and "
-        "its slope 1",
+        "empty='penalise', the default here, whose slope is 1: the loss is the share of falsely "
+        "marked voxels",
     )
 
 
@@ -127,7 +84,7 @@ def unpunished(whole: Summand) -> Trap | None:
         f"where a class is absent the loss is {at[0.5][0]:.3g} at p = 0.5 and {at[0.01][0]:.3g} at "
         f"p = 0.01, with slopes of {at[0.5][1]:.2g} and {at[0.01][1]:.2g}: false positives there "
         "are not unlearned",
-        "empty='penalise' (and annotated=… where a class was not looked for), or add CrossEntropy()",
+        "empty='penalise', and annotated=… where a class was not looked for; or add CrossEntropy()",
     )
 
 
@@ -139,7 +96,7 @@ def pooled_images(part: Summand) -> Trap | None:
     values = part.batches
     return Trap(
         "pool-batch",
-        f"images are summed before the ratio: {values.images} of them cost {values.whole:.3f} as one "
+        f"images are summed before the ratio: {values.images} of them cost {values.whole:.3f} as a "
         f"batch and {values.by_image:.3f} one by one, which is what a metric of each image sees; "
         "large objects hide the small ones",
         "pool=(), the default here, for a metric of each image",
@@ -156,8 +113,8 @@ def per_process(part: Summand) -> Trap | None:
     return Trap(
         "pool-per-process",
         f"each of {part.use.processes} processes pools its own images: their mean is "
-        f"{values.by_process:.3f}, the ratio of the whole batch {values.whole:.3f}; the loss changes "
-        "with the number of processes",
+        f"{values.by_process:.3f}, the ratio of the whole batch {values.whole:.3f}; the loss "
+        "changes with the number of processes",
         "group=torch.distributed.group.WORLD, which sums over processes with the gradient",
     )
 
@@ -267,7 +224,7 @@ def half_precision(whole: Summand) -> Trap | None:
         x = (signal * (2 * y - 1)).to(dtype)
         full, half = whole.probe.value(x.float(), y), whole.probe.value(x, y)
         slopes = whole.probe.gradient(x, y)[1]
-        if not abs(half - full) < 0.01 * max(1, abs(full)) or not torch.isfinite(slopes).all():
+        if not abs(half - full) < 0.02 * abs(full) + 1e-4 or not torch.isfinite(slopes).all():
             return Trap(
                 "half-precision",
                 f"on 100,000 voxels the loss is {full:.4f}, and of the same logits in "
@@ -314,9 +271,9 @@ def not_logits(whole: Summand) -> Trap | None:
     if right < wrong:
         return Trap(
             "not-logits",
-            f"logits of {SURE:g} for what is true, and minus that elsewhere, cost {sure:.3g}, twice "
-            f"as much {surer:.3g}; but 1 and 0 cost {right:.3g}: the loss wants probabilities",
-            "the option that applies the activation (sigmoid=True, softmax=True, from_logits=True)",
+            f"right logits of {SURE:g} and −{SURE:g} cost {sure:.3g}, of twice the size "
+            f"{surer:.3g}, but 1 and 0 cost {right:.3g}: the loss takes probabilities, not logits",
+            "the option that applies the activation: sigmoid=True, softmax=True or the like",
         )
     wrong = whole.probe.value(-certain(y), y)
     return Trap(
@@ -354,6 +311,8 @@ def find_traps(whole: Summand, parts: list[Summand]) -> tuple[Trap, ...]:
     traps = {trap.code: trap for trap in reversed(found) if trap is not None}
     if "smoothing-both" in traps:
         traps.pop("empty-unpunished", None)  # its sentence says so
+    if "softmax-overlap" in traps:
+        traps.pop("empty-unpunished", None)  # a softmax of one class cannot say p
     return tuple(traps[code] for code in reversed(traps))
 
 
@@ -372,7 +331,3 @@ def _without_background(ratio: Soft | Lovasz) -> Soft | Lovasz:
 
 def _growth(probe: Probe, x: Tensor, y: Tensor) -> float:
     return probe.value(2 * x, y) - probe.value(x, y)
-
-
-def _mean(values: list[float]) -> float:
-    return sum(values) / len(values)
