@@ -19,6 +19,7 @@ LAYERS = {
     "kernels": 1,
     "losses": 2,
     "metrics": 2,
+    "losses_app": 3,
     "networks": 3,
     "data": 3,
     "training": 4,

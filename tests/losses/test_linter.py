@@ -5,11 +5,13 @@ import pytest
 import torch
 from torch import nn
 
+import reference
 from segrisk.losses import (
     LOSSES,
     CrossEntropy,
     DeepSupervision,
     Focal,
+    Loss,
     Lovasz,
     LovaszJaccard,
     Soft,
@@ -23,10 +25,16 @@ from segrisk.losses import (
     log,
     power,
 )
+from segrisk.losses.linter.probe import objects
+from segrisk.losses.linter.symbols import loss_formula
 from segrisk.similarity import (
+    SIMILARITIES,
+    Similarity,
     dice,
     hamming,
     kappa,
+    tversky,
+    weighted_hamming,
 )
 
 SOFT, OVERLAP, THREE = Use(labels="soft"), Use(classes=3, labels="overlapping"), Use(classes=3)
@@ -241,3 +249,197 @@ def test_bad_configurations_are_named(name):
 def test_good_configurations_are_not(name):
     found = explain(*GOOD[name])
     assert found.codes == (), str(found)
+
+
+def test_what_an_absent_class_does_is_measured():
+    def rows(loss, use=None):
+        return [(row.p, *row.absent, row.unannotated) for row in explain(loss, use).measured]
+
+    for p, value, slope, unannotated in rows(SoftDice()):
+        assert (value, slope) == pytest.approx((p, 1), rel=1e-4)
+        assert unannotated == (0, 0)
+    for p, value, slope, _ in rows(CrossEntropy()):
+        expected = torch.tensor(1 - p, dtype=torch.float64)
+        assert value == pytest.approx(float(-expected.log()), rel=1e-3)
+        assert slope == pytest.approx(1 / float(expected), rel=1e-4)
+    assert all(row[1:] == (0, 0, (0, 0)) for row in rows(LovaszJaccard(empty="skip")))
+    voxels = 32 * 32
+    for p, value, slope, unannotated in rows(monai.DiceLoss(sigmoid=True)):
+        assert value == pytest.approx(1 - 1e-5 / (voxels * p + 1e-5), rel=1e-4)
+        assert slope == pytest.approx(voxels * 1e-5 / (voxels * p + 1e-5) ** 2, rel=1e-3)
+        assert unannotated is None
+
+
+def test_under_a_softmax_the_background_gives_way():
+    # Both classes are wrong by p: the background has the ratio 2(1 − p) / (2 − p).
+    for row in explain(SoftDice(), Use(classes=2)).measured:
+        p = torch.tensor(row.p, dtype=torch.float64, requires_grad=True)
+        loss = (p + 1 - 2 * (1 - p) / (2 - p)) / 2
+        (slope,) = torch.autograd.grad(loss, p)
+        assert row.absent == pytest.approx((float(loss.detach()), float(slope)), abs=1e-6, rel=1e-3)
+
+
+EXACT = {
+    "dice": reference.dice,
+    "jaccard": reference.jaccard,
+    "hamming": reference.hamming,
+    "kappa": reference.kappa,
+    "tversky": reference.tversky,
+    "weighted_hamming": reference.weighted_hamming,
+}
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_a_formula_in_letters_is_the_loss(name):
+    others = {"tversky": tversky(0.3, 0.7), "weighted_hamming": weighted_hamming(0.3)}
+    formula = loss_formula({**SIMILARITIES, **others}[name])
+    mask, target = [1, 1, 1, 0, 0, 0, 0], [1, 1, 0, 1, 1, 0, 0]
+    letters = dict(zip(("tp", "fp", "fn", "tn"), reference.counts(mask, target), strict=True))
+    value = eval(formula.replace("−", "-").replace("·", "*"), {}, letters)
+    assert value == pytest.approx(1 - EXACT[name](mask, target))
+
+
+def test_a_similarity_that_letters_cannot_compute_is_named():
+    strange = Similarity("strange", lambda tp, fp, fn, tn: (torch.sqrt(tp), tp + fp))
+    assert loss_formula(strange) == "1 − strange"
+
+
+FOUND = {
+    "dice": (SoftDice(), Use()),
+    "squared jaccard": (SoftJaccard(relaxation="squared"), Use()),
+    "tversky": (SoftTversky(0.3, 0.7), Use(classes=2)),
+    "batch": (SoftDice(pool=("batch",), background=False), Use(classes=4)),
+    "class": (SoftJaccard(pool=("class",)), Use(classes=3)),
+    "everything": (SoftDice(pool=("batch", "class"), background=False), Use(classes=3)),
+    "channels": (SoftDice(activation="sigmoid"), OVERLAP),
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_an_unknown_loss_is_recognised(name):
+    loss, use = FOUND[name]
+    (_, known), (_, found) = (
+        explain(one, use).summands[0] for one in (loss, lambda x, y: loss(x, y))
+    )
+    assert (found.formula, found.pooled, found.averaged) == (
+        known.formula,
+        known.pooled,
+        known.averaged,
+    )
+    assert found.where.startswith("tp = Σ p·y") and "found by 12 predictions" in found.where
+
+
+@pytest.mark.parametrize(
+    ("loss", "use", "formula", "pooled", "averaged"),
+    [
+        (
+            monai.DiceCELoss(**CLASSES, include_background=False, batch=True, lambda_ce=0.5),
+            THREE,
+            "0.5·CE + (1 − 2·tp / (2·tp + fp + fn))",
+            "the images of the batch: one ratio for each class",
+            "classes, without channel 0",
+        ),
+        (
+            nnunet_like,
+            THREE,
+            "CE + (1 − 2·tp / (2·tp + fp + fn)) − 1",
+            "the images of the batch: one ratio for each class",
+            "classes, without channel 0",
+        ),
+        (nn.BCEWithLogitsLoss(), Use(), "CE", "nothing: a mean over voxels, no ratio", "voxels"),
+        (monai.FocalLoss(), Use(), "not known: its values are those of no sum", "not known", ""),
+    ],
+)
+def test_losses_of_others_are_described(loss, use, formula, pooled, averaged):
+    ((_, reading),) = explain(loss, use).summands
+    assert reading.formula.startswith(formula) and reading.pooled == pooled
+    assert reading.averaged.startswith(averaged)
+
+
+@pytest.mark.parametrize(
+    ("loss", "use", "text"),
+    [
+        (WeightedCrossEntropy(prior=0.1), Use(), "w = 1/(2·prior), background 1/(2 − 2·prior)"),
+        (WeightedCrossEntropy(weights=[1, 2]), Use(), "w = (1, 2) by class; not divided"),
+        (Focal(3), Use(), "(1 − p_t)^3·(−log p_t)"),
+        (TopK(0.25), Use(), "the share 0.25 of an image's voxels that cost most, then images"),
+        (CrossEntropy(pool=("batch",)), Use(), "all voxels of the batch"),
+        (SoftDice(curve=power(2)), Use(), "each term t becomes power(t): 0 → 0, 0.5 → 0.25, 1 → 1"),
+        (SoftDice(class_weight=[0, 1, 3]), THREE, "weights (0, 1, 3) over their sum"),
+        (SoftDice(empty="skip"), Use(), "only where the reference has the class"),
+        (SoftDice(pool=("batch",), group=GROUP), Use(), "the images of the batch of all processes"),
+        (Lovasz(dice), Use(), "Lovász extension of 1 − 2·tp / (2·tp + fp + fn)"),
+        (0.5 * SoftDice(), Use(), "0.5 × sDice"),
+        (
+            DeepSupervision(SoftDice(), weights=[2, 1]),
+            Use(),
+            "over resolutions with weights (2, 1)",
+        ),
+        (monai.DiceLoss(sigmoid=True), Use(), "It cannot be told that a class was not looked for."),
+        (SoftDice(), OVERLAP, "3 channels and overlapping labels are refused: the target has"),
+        (lambda x, y: (x - y).abs(), Use(), "it gives a tensor of shape (2, 1, 32, 32) and not on"),
+    ],
+    ids=str,
+)
+def test_it_says(loss, use, text):
+    printed = str(explain(loss, use))
+    assert text in " ".join(printed.split())
+    assert max(map(len, printed.splitlines())) <= 80
+
+
+def test_numbers_in_warnings_are_measured():
+    def why(loss, use):
+        return {trap.code: trap.why for trap in explain(loss, use).traps}
+
+    missed = why(monai.DiceLoss(**SMOOTH), Use(smallest=5))["small-objects"]
+    assert "missing an object of 5 voxels costs 0.833" in missed  # 1 − 1 / (5 + 1)
+    product = why(SoftDice(relaxation="product"), SOFT)["soft-labels"]
+    # y is 0, 1/3, 2/3 and 1, a quarter each: 1 − 2·Σy² / 2Σy, and 1 − 2·(2/3 + 1) / (2 + 2).
+    assert "p = y costs 0.222" in product and "100% of the way" in product
+    assert "costs 0.167" in product
+    half = why(own_dice(0, 1e-8), Use(precision="float16"))["half-precision"]
+    assert "and of the same logits in float16 nan:" in half
+    assert "wrong everywhere costs 2.667" in why(*BAD["weights"][:2])["class-weights"]
+
+
+def test_the_loss_is_left_as_it_was():
+    loss = SoftDice(pool=("batch",), group=GROUP)
+    state = torch.random.get_rng_state()
+    explain(loss, Use(processes=2))
+    assert loss.reduction.group is GROUP
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_a_loss_of_one_s_own_is_called_as_it_is():
+    class Mine(Loss):
+        label = "mine"
+
+        def compute(self, batch):
+            return 1 - SoftDice().compute(batch) + batch.logits.sum() * 0
+
+    assert explain(Mine()).codes == ("backwards",)
+    assert explain(CrossEntropy() + monai.DiceLoss(sigmoid=True)).codes == ("smoothing-both",)
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"labels": "sof"}, "labels must be one of hard, soft, overlapping, got 'sof'; did you m"),
+        ({"batch": 0}, "batch must be a whole number from 1, got 0"),
+        ({"smallest": 1.5}, "smallest must be a whole number from 1, got 1.5"),
+        ({"classes": 100}, "pictures are at most 64 images of 32 classes, got batch=2 and classes"),
+    ],
+)
+def test_a_use_that_is_none(given, text):
+    with pytest.raises(ValueError, match=text):
+        Use(**given)
+
+
+@pytest.mark.parametrize("classes", [1, 2, 3, 9, 32])
+@pytest.mark.parametrize("labels", ["hard", "overlapping"])
+def test_pictures_hold_every_class(classes, labels):
+    use = Use(classes=classes, labels=labels)
+    y = objects(use, batch=3)
+    assert (y.sum((2, 3)) > 0).all() and set(y.unique().tolist()) == {0, 1}
+    if use.exclusive:
+        assert (y.sum(1) == 1).all()

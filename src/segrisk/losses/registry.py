@@ -116,13 +116,12 @@ def _parameters(loss: Callable[..., Any]) -> dict[str, Any]:
         signature = list(inspect.signature(owner.__init__).parameters.values())[1:]
         for p in signature:
             # What a base requires, the class that was asked for gives it: a similarity, say.
-            given_below = bool(found) and p.default is p.empty
+            given_below = owner is not loss and p.default is p.empty
             if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) and not given_below:
                 found.setdefault(p.name, p.annotation)
         if all(p.kind is not p.VAR_KEYWORD for p in signature):
             return found
-        found.setdefault(ANY, None)
-    return found
+    return {**found, ANY: None}
 
 
 def _built(name: str, loss: Callable[..., Any], options: Mapping[str, str]) -> Callable[..., Any]:
@@ -137,7 +136,8 @@ def _built(name: str, loss: Callable[..., Any], options: Mapping[str, str]) -> C
     try:
         return loss(**given)
     except (TypeError, ValueError) as error:
-        raise LossError(f"{name}: {error}") from error
+        shown = ", ".join(f"{option}={value!r}" for option, value in given.items())
+        raise LossError(f"{name}({shown}): {error}") from error
 
 
 def _value(text: str, kind: Any) -> Any:
@@ -145,7 +145,9 @@ def _value(text: str, kind: Any) -> Any:
     sequence = any(get_origin(one) is Sequence for one in (kind, *get_args(kind)))
     scalar = any(one in (int, float) for one in get_args(kind))
     values = tuple(_scalar(part.strip()) for part in text.strip("()[]").split(",") if part.strip())
-    if sequence and not scalar and values != (None,):
+    if values == (None,):
+        return () if kind == Sequence[str] else None
+    if sequence and not scalar:
         return values
     return values[0] if len(values) == 1 else values
 

@@ -110,39 +110,45 @@ def explain(loss: Callable[..., Tensor], use: Use | None = None) -> Explanation:
 false positives there are not unlearned
     """
     use = Use() if use is None else use
-    terms = summands(loss)
     try:
-        whole = _summand(loss, use)
-        parts = [whole] if len(terms) == 1 else [_summand(one, use) for _, one in terms]
+        return _explained(loss, use)
     except Refused as error:
-        readings = [own_reading(one, use) if isinstance(one, Loss) else None for _, one in terms]
-        shown = zip((factor for factor, _ in terms), readings, strict=True)
-        known = tuple((factor, reading) for factor, reading in shown if reading is not None)
+        readings = [(factor, _own(one, use)) for factor, one in summands(loss)]
+        known = tuple((factor, reading) for factor, reading in readings if reading is not None)
         return Explanation(title(loss), use, known, (), (_refusal(error, use),))
+
+
+def _explained(loss: Callable[..., Tensor], use: Use) -> Explanation:
+    whole, terms = Probe(loss, use), summands(loss)
+    parts = [_summand(one, use) for _, one in terms]
     traps = find_traps(whole, parts)
+    # No p can be given to what takes no logits, nor to one of several classes of a softmax alone.
     usable = not {trap.code for trap in traps} & {"backwards", "not-logits"}
-    usable = usable and not (whole.probe.shifts_freely and use.labels == "overlapping")
+    usable = usable and not (whole.shifts_freely and use.labels == "overlapping")
     return Explanation(
         name=title(loss),
         use=use,
         summands=tuple(
             (factor, part.reading) for (factor, _), part in zip(terms, parts, strict=True)
         ),
-        measured=tuple(_measured(whole.probe, p) for p in GRID if usable),
+        measured=tuple(_measured(whole, p) for p in GRID if usable),
         traps=traps,
     )
 
 
+def _own(loss: Callable[..., Any], use: Use) -> Reading | None:
+    return own_reading(loss, use) if isinstance(loss, Loss) else None
+
+
 def _summand(loss: Callable[..., Any], use: Use) -> Summand:
     probe = Probe(loss, use)
-    own = own_reading(loss, use) if isinstance(loss, Loss) else None
-    return Summand(probe, own or fitted_reading(probe, title(loss)))
+    return Summand(probe, _own(loss, use) or fitted_reading(probe, title(loss)))
 
 
 def _measured(probe: Probe, p: float) -> Measured:
     try:
         unannotated = probe.absent(p, annotated=False)
-    except TypeError:  # it has no such argument
+    except Refused:  # it has no such argument
         unannotated = None
     return Measured(p, probe.absent(p), unannotated)
 

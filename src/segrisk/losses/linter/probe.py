@@ -94,7 +94,10 @@ class Probe:
         return value, float(gradient[-1] / (p * (1 - p)))
 
     def _call(self, logits: Tensor, y: Tensor, **given: Tensor) -> Tensor:
-        value = _quietly(self.loss, logits, self.form(y), **given)
+        try:
+            value = _quietly(self.loss, logits, self.form(y), **given)
+        except Exception as error:  # whatever another library raises
+            raise Refused(" ".join(str(error).split()) or type(error).__name__) from error
         if not isinstance(value, Tensor) or value.numel() != 1:
             raise Refused(f"it gives {_what(value)} and not one number")
         return value.reshape(())
@@ -109,14 +112,15 @@ class Probe:
             self.form = form
             try:
                 costs = self.value(right, y), self.value(wrong, y)
-            except Exception as error:  # whatever another library raises
+            except Refused as error:
                 fault = fault or error
                 continue
             if costs[0] < costs[1]:
                 return form, False
             taken.append(form)
         if not taken:
-            raise Refused(" ".join(str(fault).split()) or type(fault).__name__) from fault
+            assert fault is not None
+            raise fault
         return taken[0], True
 
     def _shifts_freely(self) -> bool:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from segrisk.losses.door import prepare
-from segrisk.losses.linter.probe import SIDE, SURE, Probe, alone, certain, noise, objects
+from segrisk.losses.linter.probe import SIDE, SURE, Probe, Refused, alone, certain, noise, objects
 from segrisk.losses.linter.summand import Summand
 from segrisk.losses.lovasz import Lovasz
 from segrisk.losses.soft import Soft
@@ -52,15 +52,15 @@ def small_objects(part: Summand) -> Trap | None:
     )
 
 
-def smoothing_of_empty(whole: Summand) -> Trap | None:
+def smoothing_of_empty(probe: Probe) -> Trap | None:
     """Smoothing above and below: an empty reference gives a cliff, whose place is the constant."""
     grid = [10.0**-power for power in range(1, 11)]
-    at = [(whole.probe.absent(p), whole.probe.absent(p, side=SIDE // 4)) for p in grid]
+    at = [(probe.absent(p), probe.absent(p, side=SIDE // 4)) for p in grid]
     moves = [abs(large[0] - small[0]) for large, small in at]
     if max(moves) < 0.05:
         return None
     p = grid[moves.index(max(moves))]
-    (high, gentle), (low, steep) = whole.probe.absent(0.5), whole.probe.absent(p)
+    (high, gentle), (low, steep) = probe.absent(0.5), probe.absent(p)
     return Trap(
         "smoothing-both",
         f"where a class is absent the loss falls from {high:.3g} at p = 0.5, with a slope of "
@@ -71,12 +71,12 @@ def smoothing_of_empty(whole: Summand) -> Trap | None:
     )
 
 
-def unpunished(whole: Summand) -> Trap | None:
+def unpunished(probe: Probe) -> Trap | None:
     """An empty reference without slope: whatever is found there falsely costs the same."""
-    at = {p: whole.probe.absent(p) for p in (0.5, 0.1, 0.01)}
-    y = objects(whole.use, batch=whole.use.batch, device=whole.probe.device)
-    wrong = y.flip(1) if whole.use.classes > 1 else 1 - y
-    scale = whole.probe.value(certain(wrong), y) - whole.probe.value(certain(y), y)
+    at = {p: probe.absent(p) for p in (0.5, 0.1, 0.01)}
+    y = objects(probe.use, batch=probe.use.batch, device=probe.device)
+    wrong = y.flip(1) if probe.use.classes > 1 else 1 - y
+    scale = probe.value(certain(wrong), y) - probe.value(certain(y), y)
     if max(abs(slope) for _, slope in at.values()) > 1e-3 * abs(scale):
         return None
     return Trap(
@@ -211,43 +211,47 @@ def soft_labels(part: Summand) -> Trap | None:
     )
 
 
-def half_precision(whole: Summand) -> Trap | None:
+def half_precision(probe: Probe) -> Trap | None:
     """Sums over voxels in 16 bits end at 65,504, or at 8 binary digits."""
-    if whole.use.precision == "float32":
+    if probe.use.precision == "float32":
         return None
-    dtype = getattr(torch, whole.use.precision)
-    y = torch.zeros(1, whole.use.classes, 250, 400, device=whole.probe.device)
+    dtype = getattr(torch, probe.use.precision)
+    y = torch.zeros(1, probe.use.classes, 250, 400, device=probe.device)
     y[:, -1, 20:] = 1
-    if whole.use.exclusive:
+    if probe.use.exclusive:
         y[:, 0] = 1 - y[:, -1]
+    instead = "a loss that sums in float32 or better, as all here do, or logits.float()"
     for signal in (6, 1, -1):
         x = (signal * (2 * y - 1)).to(dtype)
-        full, half = whole.probe.value(x.float(), y), whole.probe.value(x, y)
-        slopes = whole.probe.gradient(x, y)[1]
+        full = probe.value(x.float(), y)
+        try:
+            half, slopes = probe.gradient(x, y)
+        except Refused as error:
+            return Trap("half-precision", f"{probe.use.precision} is refused: {error}", instead)
         if not abs(half - full) < 0.02 * abs(full) + 1e-4 or not torch.isfinite(slopes).all():
             return Trap(
                 "half-precision",
                 f"on 100,000 voxels the loss is {full:.4f}, and of the same logits in "
-                f"{whole.use.precision} {half:.4g}: sums over voxels are kept in 16 bits",
-                "a loss that sums in float32 or better, as all here do, or logits.float()",
+                f"{probe.use.precision} {half:.4g}: sums over voxels are kept in 16 bits",
+                instead,
             )
     return None
 
 
-def softmax_of_overlap(whole: Summand) -> Trap | None:
+def softmax_of_overlap(probe: Probe) -> Trap | None:
     """A softmax, in which marking one class unmarks the others, on labels that may overlap."""
-    if whole.use.labels != "overlapping" or whole.use.classes == 1:
+    if probe.use.labels != "overlapping" or probe.use.classes == 1:
         return None
-    y = objects(whole.use, batch=1, device=whole.probe.device)
+    y = objects(probe.use, batch=1, device=probe.device)
     everything = torch.full_like(y, SURE)
-    if whole.probe.shifts_freely:
-        cost = whole.probe.value(everything, y), whole.probe.value(-everything, y)
+    if probe.shifts_freely:
+        cost = probe.value(everything, y), probe.value(-everything, y)
         what = f"marking all classes everywhere costs {cost[0]:.3f}, marking none {cost[1]:.3f}"
     else:
         # What grows with the logits is a cross-entropy; a ratio does not at certain predictions.
         x = torch.full_like(y, -SURE)
         x[:, 0] = SURE
-        grown = [_growth(whole.probe, x + shift, y) for shift in (0, 8)]
+        grown = [_growth(probe, x + shift, y) for shift in (0, 8)]
         if grown[0] < 0.01 or not math.isclose(*grown, rel_tol=1e-3):
             return None
         what = (
@@ -261,13 +265,13 @@ def softmax_of_overlap(whole: Summand) -> Trap | None:
     )
 
 
-def not_logits(whole: Summand) -> Trap | None:
+def not_logits(probe: Probe) -> Trap | None:
     """A loss that takes its input for probabilities goes on changing when all is right."""
-    y = objects(whole.use, batch=2, device=whole.probe.device)
-    sure, surer = whole.probe.value(certain(y), y), whole.probe.value(2 * certain(y), y)
-    if not whole.probe.is_backwards and math.isclose(sure, surer, rel_tol=1e-3, abs_tol=1e-3):
+    y = objects(probe.use, batch=2, device=probe.device)
+    sure, surer = probe.value(certain(y), y), probe.value(2 * certain(y), y)
+    if not probe.is_backwards and math.isclose(sure, surer, rel_tol=1e-3, abs_tol=1e-3):
         return None
-    right, wrong = whole.probe.value(y, y), whole.probe.value(1 - y, y)
+    right, wrong = probe.value(y, y), probe.value(1 - y, y)
     if right < wrong:
         return Trap(
             "not-logits",
@@ -275,7 +279,7 @@ def not_logits(whole: Summand) -> Trap | None:
             f"{surer:.3g}, but 1 and 0 cost {right:.3g}: the loss takes probabilities, not logits",
             "the option that applies the activation: sigmoid=True, softmax=True or the like",
         )
-    wrong = whole.probe.value(-certain(y), y)
+    wrong = probe.value(-certain(y), y)
     return Trap(
         "backwards",
         f"a right prediction costs {sure:.3g} and a wrong one {wrong:.3g}: this is a score, or it "
@@ -293,7 +297,7 @@ OF_SUMMANDS: tuple[Callable[[Summand], Trap | None], ...] = (
     not_the_metric,
     soft_labels,
 )
-OF_WHOLE: tuple[Callable[[Summand], Trap | None], ...] = (
+OF_WHOLE: tuple[Callable[[Probe], Trap | None], ...] = (
     not_logits,
     smoothing_of_empty,
     unpunished,
@@ -302,7 +306,7 @@ OF_WHOLE: tuple[Callable[[Summand], Trap | None], ...] = (
 )
 
 
-def find_traps(whole: Summand, parts: list[Summand]) -> tuple[Trap, ...]:
+def find_traps(whole: Probe, parts: list[Summand]) -> tuple[Trap, ...]:
     """All faults, each once; a loss that does not take logits has no others worth telling."""
     if trap := not_logits(whole):
         return (trap,)
