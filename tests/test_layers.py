@@ -11,13 +11,15 @@ SOURCE = Path(__file__).resolve().parents[1] / "src"
 
 LAYERS = {
     "files": 0,
+    "names": 0,
     "similarity": 0,
     "statistics": 0,
-    "configuration": 0,
+    "configuration": 1,
     "scores": 1,
     "kernels": 1,
     "losses": 2,
     "metrics": 2,
+    "losses_app": 3,
     "networks": 3,
     "data": 3,
     "training": 4,

@@ -1,4 +1,4 @@
-"""The command line: `segrisk study run`, `status`, `report` and `export`."""
+"""The command line: `segrisk study run`, `status`, `report` and `export`; `segrisk losses`."""
 
 import sys
 import warnings
@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from segrisk import __version__
+from segrisk.losses_app import losses_app
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,6 +26,7 @@ study_app = typer.Typer(
     "difference.\n\nExample: `segrisk study run studies/quick.yaml --out results/quick`",
 )
 app.add_typer(study_app, name="study")
+app.add_typer(losses_app, name="losses")
 
 StudyFile = Annotated[
     Path, typer.Argument(metavar="FILE.yaml", help="The study file.", show_default=False)

@@ -1,12 +1,12 @@
 """Configuration that is checked once, on load, with errors that a person can act on."""
 
-import difflib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+from segrisk.names import nearest
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -19,19 +19,6 @@ class Strict(BaseModel):
 
 class ConfigurationError(ValueError):
     """A study file that cannot be run; the text has one line per fault."""
-
-
-def nearest(name: str, valid: Iterable[str]) -> str:
-    """A hint at what was meant.
-
-    >>> nearest("soft_dise", ["soft_dice", "cross_entropy"])
-    "; did you mean 'soft_dice'?"
-    >>> nearest("x", ["soft_dice", "cross_entropy"])
-    '; known are: cross_entropy, soft_dice'
-    """
-    names = sorted(valid)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"; did you mean '{close[0]}'?" if close else f"; known are: {', '.join(names)}"
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """A study file: what is compared, on what, how it is trained, and how it will be tested."""
 
-import importlib
 import inspect
 import os
 import string
@@ -12,11 +11,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 from torch import nn
 
-from segrisk.configuration import ConfigurationError, Strict, nearest, read_yaml, validate
+from segrisk.configuration import ConfigurationError, Strict, read_yaml, validate
 from segrisk.data.phantoms import PHANTOMS, SMALLEST
 from segrisk.files import digest, file_digest
 from segrisk.losses import LOSSES, PAPER
+from segrisk.losses.registry import find_loss
 from segrisk.metrics import METRICS
+from segrisk.names import nearest
 from segrisk.networks import Network
 from segrisk.training.config import Augmentation, Device, Positive, Precision, Schedule
 
@@ -120,22 +121,6 @@ class _Function(nn.Module):
 
     def forward(self, logits: Any, target: Any) -> Any:
         return self.function(logits, target)
-
-
-def find_loss(name: str) -> Callable[..., Any]:
-    """A registered loss, or what `package.module:Callable` names."""
-    if name in LOSSES:
-        return LOSSES[name]
-    module, colon, attribute = name.partition(":")
-    if not colon:
-        raise ValueError(f"unknown loss '{name}'{nearest(name, LOSSES)}")
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"loss '{name}' cannot be imported: {error}") from error
-    if not callable(found):
-        raise ValueError(f"loss '{name}' is not callable")
-    return found
 
 
 class Statistics(Strict):

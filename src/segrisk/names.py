@@ -1,0 +1,17 @@
+"""What a person meant who wrote a name that is not known."""
+
+import difflib
+from collections.abc import Iterable
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """A hint at what was meant.
+
+    >>> nearest("soft_dise", ["soft_dice", "cross_entropy"])
+    "; did you mean 'soft_dice'?"
+    >>> nearest("x", ["soft_dice", "cross_entropy"])
+    '; known are: cross_entropy, soft_dice'
+    """
+    names = sorted(valid)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"; did you mean '{close[0]}'?" if close else f"; known are: {', '.join(names)}"
