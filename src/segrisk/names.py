@@ -12,6 +12,8 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     >>> nearest("x", ["soft_dice", "cross_entropy"])
     '; known are: cross_entropy, soft_dice'
     """
-    names = sorted(valid)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"; did you mean '{close[0]}'?" if close else f"; known are: {', '.join(names)}"
+    names = {known.lower(): known for known in sorted(valid)}
+    close = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean '{names[close[0]]}'?"
+    return f"; known are: {', '.join(names.values())}"

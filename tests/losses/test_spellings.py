@@ -306,7 +306,7 @@ REFUSED = [
         like_monai,
         "DiceLoss",
         {"smoth_nr": 1},
-        r"no option 'smoth_nr' \(did you mean 'smooth_nr'\?\)",
+        r"no option 'smoth_nr'; did you mean 'smooth_nr'\?",
     ),
     (like_monai, "DiceLoss", {}, "hand over the logits"),
     (like_monai, "DiceLoss", {"sigmoid": True, "softmax": True}, "which one of the two"),
@@ -354,7 +354,7 @@ def test_what_is_refused_says_why(like, name, options, message):
 
 
 def test_options_of_parts_are_checked_too():
-    with pytest.raises(ValueError, match=r"no option 'batchdice' \(did you mean 'batch_dice'\?\)"):
+    with pytest.raises(ValueError, match=r"no option 'batchdice'; did you mean 'batch_dice'\?"):
         like_nnunet("DC_and_CE_loss", {"batchdice": True}, {})
     with pytest.raises(ValueError, match="ce_kwargs with 'weight' is not spelled here"):
         like_nnunet("DC_and_CE_loss", {}, {"weight": [1, 2]})

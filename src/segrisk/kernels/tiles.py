@@ -181,7 +181,7 @@ def _gather(flat, base, step, buffer):
 
 @plain
 def _stage_labels(source, classes, ignoring, ignore, y, w):
-    """Labels to `y`, and 1 to `w`; −1 and 0 where a voxel does not count. Gives how many are bad."""
+    """Labels to `y` and 1 to `w`, −1 and 0 where a voxel does not count; gives how many are bad."""
     bad = 0
     for i in range(y.size):
         label = np.int64(source[i])

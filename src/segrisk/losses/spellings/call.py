@@ -1,11 +1,11 @@
 """From another library's call to a loss: the names are looked up, and what is refused says why."""
 
-import difflib
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from segrisk.losses.base import Loss
+from segrisk.names import nearest
 
 
 def spell(
@@ -21,16 +21,14 @@ def spell(
         raise ValueError(f"{library}'s {name} is not spelled here: {refused[name]}")
     if name not in spellings:
         raise ValueError(
-            f"no loss of {library} named {name!r} is spelled here{nearest(name, spellings)}; "
-            f"these are: {', '.join(spellings)}"
+            f"no loss of {library} named {name!r} is spelled here{nearest(name, spellings)}"
         )
     signature = inspect.signature(spellings[name])
     for option in options:
         if option not in signature.parameters:
             raise ValueError(
                 f"{library}'s {name} has no option {option!r}"
-                f"{nearest(option, signature.parameters)}; "
-                f"its options are: {', '.join(signature.parameters)}"
+                f"{nearest(option, signature.parameters)}"
             )
     try:
         signature.bind(*args, **options)
@@ -44,14 +42,3 @@ def spell(
 def refuse(what: str, why: str) -> NoReturn:
     """Raise, for an option that has no counterpart or a value that is not worth reproducing."""
     raise ValueError(f"{what} is not spelled here: {why}")
-
-
-def nearest(word: str, words: Iterable[str]) -> str:
-    """A question after the word that was meant, or nothing.
-
-    >>> nearest("smoth", ["smooth", "weight"])
-    " (did you mean 'smooth'?)"
-    """
-    lower = {known.lower(): known for known in words}
-    found = difflib.get_close_matches(str(word).lower(), lower, n=1, cutoff=0.5)
-    return f" (did you mean {lower[found[0]]!r}?)" if found else ""
