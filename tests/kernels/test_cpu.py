@@ -44,6 +44,11 @@ def prepared(logits, labels, weight, ignore):
     return y, log_p, log_q, w, int((~inside & ~ignored).sum())
 
 
+def ones(table):
+    """A scale that changes nothing."""
+    return torch.ones(table.shape[:2], dtype=torch.float64)
+
+
 def masses(logits, labels, weight=None, ignore=None):
     y, log_p, log_q, w, bad = prepared(logits, labels, weight, ignore)
     p = log_p.exp()
@@ -95,12 +100,13 @@ def check_all(logits, labels, weight=None, ignore=None, tolerance=2e-6, rounding
     assert (difference.amax((-1, -2)) <= near.sum(-1) + 1e-6 * w.sum(-1)).all()
 
     increments = torch.rand(counts.shape, generator=g)
-    h = increments.flatten(2).double()
+    scale = torch.rand(counts.shape[:2], generator=g, dtype=torch.float64)
+    h = increments.flatten(2).double() * scale.unsqueeze(-1)
     # Level by level as the kernel does, in float32, so that both look up the same cell.
     level = (e.detach().float() * LEVELS).long().clamp(max=LEVELS - 1)
     value = (e * w * h.gather(2, y * LEVELS + level)).sum()
     (wanted_gradient,) = torch.autograd.grad(value, leaf)
-    gradient = cpu.histogram_backward(increments, logits, labels, weight, ignore)
+    gradient = cpu.histogram_backward(increments, scale, logits, labels, weight, ignore)
     moved = (near > 0).any(1, keepdim=True).expand_as(gradient)
     close(gradient.masked_fill(moved, 0), wanted_gradient.masked_fill(moved, 0), rounding)
 
@@ -217,7 +223,7 @@ def test_logits_that_are_not_finite(dtype, value, classes):
     assert counts[1, :, 0, 0].isnan().all() and counts.isnan().sum() == classes
     value, increments = cpu.lovasz_jaccard_tables(counts)
     assert value[1].isnan().all() and value[0].isfinite().all()
-    gradient = cpu.histogram_backward(increments, logits, labels, None, None)
+    gradient = cpu.histogram_backward(increments, ones(increments), logits, labels, None, None)
     assert gradient[1, :, 2200].isnan().all()
 
 
@@ -260,7 +266,7 @@ def test_settings_and_inputs_are_left_alone():
     cpu.masses_backward(table, logits, labels, weight, None)
     counts, _ = cpu.histogram(logits, labels, weight, None, LEVELS)
     _, increments = cpu.lovasz_jaccard_tables(counts)
-    cpu.histogram_backward(increments, logits, labels, weight, None)
+    cpu.histogram_backward(increments, ones(increments), logits, labels, weight, None)
     assert numba.get_num_threads() == before
     for tensor, copy in zip((logits, labels, weight), copies, strict=True):
         assert torch.equal(tensor, copy)
@@ -346,5 +352,5 @@ def test_lovasz_against_sorting():
     counts, _ = cpu.histogram(logits, labels, None, None, 65536)
     value, increments = cpu.lovasz_jaccard_tables(counts)
     torch.testing.assert_close(value, wanted.detach(), rtol=1e-5, atol=1e-6)
-    gradient = cpu.histogram_backward(increments, logits, labels, None, None)
+    gradient = cpu.histogram_backward(increments, ones(increments), logits, labels, None, None)
     assert (gradient - leaf.grad).norm() <= 1e-2 * leaf.grad.norm()

@@ -145,15 +145,23 @@ def histogram(
 
 
 def histogram_backward(
-    increments: Tensor, logits: Tensor, labels: Tensor, weight: Tensor | None, ignore: int | None
+    increments: Tensor,
+    scale: Tensor,
+    logits: Tensor,
+    labels: Tensor,
+    weight: Tensor | None,
+    ignore: int | None,
 ) -> Tensor:
-    """The gradient by the logits, given the slope by the error of each level and label."""
+    """The gradient by the logits, given the slope by the error of each level and label.
+
+    `scale` (R, C) multiplies the slopes of a row and class.
+    """
     source = _float32(logits)
     gradient = _empty_gradient(source)
     voxels, grid = _voxels(source, labels, weight, ignore), _grid(source)
-    table, flat = increments.flatten(2).contiguous().numpy(), _flat(gradient)
-    levels, steps = increments.shape[-1], gradient.stride()
-    _run(grid.workers, tiles.histogram_backward, voxels, grid, levels, table, flat, steps)
+    table, factor = increments.flatten(2).contiguous().numpy(), scale.float().contiguous().numpy()
+    levels, flat, steps = increments.shape[-1], _flat(gradient), gradient.stride()
+    _run(grid.workers, tiles.histogram_backward, voxels, grid, levels, table, factor, flat, steps)
     return gradient.to(logits.dtype)
 
 

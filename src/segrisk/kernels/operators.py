@@ -1,17 +1,21 @@
 """The compiled kernels as PyTorch operators: differentiable, and whole under `torch.compile`.
 
-They take rows (R, C, V), where one channel means sigmoid: see `segrisk.kernels.cpu`, which is
-imported at the first call, since Numba takes its time.
+They take rows (R, C, V), where one channel means sigmoid: see `segrisk.kernels.cpu`. Each device
+has its module, named as PyTorch names the device, of the same functions. It is imported at the
+first call, since Numba and Triton take their time, and may be absent.
 """
 
+import importlib
 import importlib.util
 import os
+from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor
 
 HAS_NUMBA = importlib.util.find_spec("numba") is not None
+HAS_TRITON = importlib.util.find_spec("triton") is not None
 DTYPES = {torch.float32, torch.bfloat16, torch.float16}
 
 _forked = False
@@ -26,16 +30,26 @@ def _mark_forked() -> None:
 os.register_at_fork(after_in_child=_mark_forked)
 
 
+def compiled(device: torch.device) -> bool:
+    """Whether there are compiled kernels for a device."""
+    return (device.type == "cpu" and HAS_NUMBA and not _forked) or (
+        device.type == "cuda" and HAS_TRITON
+    )
+
+
 def serve(logits: Tensor, labels: Tensor, weight: Tensor | None) -> bool:
     """Whether the compiled kernels can take this input."""
     return (
-        HAS_NUMBA
-        and not _forked
-        and logits.device.type == "cpu"
+        compiled(logits.device)
         and logits.dtype in DTYPES
         and not labels.is_floating_point()
         and (weight is None or not weight.requires_grad)
     )
+
+
+def _kernels(tensor: Tensor) -> ModuleType:
+    """The compiled kernels for where a tensor is."""
+    return importlib.import_module(f"segrisk.kernels.{tensor.device.type}")
 
 
 @torch.library.custom_op("segrisk::masses", mutates_args=())
@@ -43,10 +57,8 @@ def masses(
     logits: Tensor, labels: Tensor, weight: Tensor | None, ignore: int | None
 ) -> tuple[Tensor, Tensor]:
     """The table (R, C, 6) and the number of bad labels."""
-    from segrisk.kernels import cpu
-
-    table, bad = cpu.masses(logits, labels, weight, ignore)
-    return table, torch.tensor(bad)
+    table, bad = _kernels(logits).masses(logits, labels, weight, ignore)
+    return table, torch.as_tensor(bad)
 
 
 @masses.register_fake
@@ -62,9 +74,7 @@ def masses_backward(
     gradient: Tensor, logits: Tensor, labels: Tensor, weight: Tensor | None, ignore: int | None
 ) -> Tensor:
     """The gradient by the logits, given that by the table."""
-    from segrisk.kernels import cpu
-
-    return cpu.masses_backward(gradient, logits, labels, weight, ignore)
+    return _kernels(logits).masses_backward(gradient, logits, labels, weight, ignore)
 
 
 @masses_backward.register_fake
@@ -79,10 +89,8 @@ def error_histogram(
     logits: Tensor, labels: Tensor, weight: Tensor | None, ignore: int | None, levels: int
 ) -> tuple[Tensor, Tensor]:
     """Voxels by level of error and by label (R, C, 2, levels), and the number of bad labels."""
-    from segrisk.kernels import cpu
-
-    counts, bad = cpu.histogram(logits, labels, weight, ignore, levels)
-    return counts, torch.tensor(bad)
+    counts, bad = _kernels(logits).histogram(logits, labels, weight, ignore, levels)
+    return counts, torch.as_tensor(bad)
 
 
 @error_histogram.register_fake
@@ -96,9 +104,7 @@ def _(
 @torch.library.custom_op("segrisk::jaccard_levels", mutates_args=())
 def jaccard_levels(counts: Tensor) -> tuple[Tensor, Tensor]:
     """The Lovász extension of the Jaccard loss on levels, and its slope at each level."""
-    from segrisk.kernels import cpu
-
-    return cpu.lovasz_jaccard_tables(counts)
+    return _kernels(counts).lovasz_jaccard_tables(counts)
 
 
 @jaccard_levels.register_fake
@@ -133,17 +139,25 @@ def _(
 
 @torch.library.custom_op("segrisk::slopes_backward", mutates_args=())
 def slopes_backward(
-    slopes: Tensor, logits: Tensor, labels: Tensor, weight: Tensor | None, ignore: int | None
+    slopes: Tensor,
+    scale: Tensor,
+    logits: Tensor,
+    labels: Tensor,
+    weight: Tensor | None,
+    ignore: int | None,
 ) -> Tensor:
-    """The gradient by the logits, given the slope by the error at each level."""
-    from segrisk.kernels import cpu
-
-    return cpu.histogram_backward(slopes, logits, labels, weight, ignore)
+    """The gradient by the logits, given the slope by the error at each level, times `scale`."""
+    return _kernels(logits).histogram_backward(slopes, scale, logits, labels, weight, ignore)
 
 
 @slopes_backward.register_fake
 def _(
-    slopes: Tensor, logits: Tensor, labels: Tensor, weight: Tensor | None, ignore: int | None
+    slopes: Tensor,
+    scale: Tensor,
+    logits: Tensor,
+    labels: Tensor,
+    weight: Tensor | None,
+    ignore: int | None,
 ) -> Tensor:
     return torch.empty_like(logits)
 
@@ -165,8 +179,8 @@ def _keep_slopes_input(ctx: Any, inputs: Any, output: Any) -> None:
 
 def _slopes_gradient(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
     slopes, logits, labels, weight = ctx.saved_tensors
-    scaled = (slopes * gradient[..., None, None]).float()
-    result = slopes_backward(scaled, logits, labels, weight, ctx.ignore)
+    # The tables may be as large as the logits: they are scaled where they are looked up.
+    result = slopes_backward(slopes, gradient, logits, labels, weight, ctx.ignore)
     return None, None, result, None, None, None
 
 

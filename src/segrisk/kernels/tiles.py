@@ -333,10 +333,10 @@ def _cells(p, y, positive, levels, absent, cell):
 
 
 @plain
-def _look_up(table, cell, y, positive, h):
+def _look_up(table, scale, cell, y, positive, h):
     """The slope by each probability: an error falls with it where the label is positive."""
     for i in range(y.size):
-        slope = table[np.uint32(cell[i])]
+        slope = scale * table[np.uint32(cell[i])]
         h[i] = -slope if y[i] == positive else slope
 
 
@@ -445,15 +445,16 @@ def histogram(voxels, grid, levels, private, counts, bad, broken):
 
 
 @threaded
-def histogram_backward(voxels, grid, levels, increments, flat, steps):
+def histogram_backward(voxels, grid, levels, increments, scale, flat, steps):
     """The gradient by the logits, into `flat`, given the slope by the error of each cell."""
     items = grid.rows * grid.tiles
     for k in prange(grid.workers):
         s = _scratch(voxels, grid)
         for item in range(k * items // grid.workers, (k + 1) * items // grid.workers):
             n, _ = _load(voxels, grid, item, s)
+            row, y = item // grid.tiles, s.y[:n]
             for c in range(grid.classes):
-                table, positive = increments[item // grid.tiles, c], _positive(grid.classes, c)
-                _cells(s.p[c], s.y[:n], positive, levels, 0, s.cell)
-                _look_up(table, s.cell, s.y[:n], positive, s.x[c])
+                positive = _positive(grid.classes, c)
+                _cells(s.p[c], y, positive, levels, 0, s.cell)
+                _look_up(increments[row, c], scale[row, c], s.cell, y, positive, s.x[c])
             _pull_back(s, n, grid, item, flat, steps)

@@ -54,7 +54,7 @@ def level_tables(similarity: Similarity, counts: Tensor) -> tuple[Tensor, Tensor
     level of the exact one. The slope of a level is the mean increment of Δ in that level, over
     any order of its voxels; empty levels have one too, since rounding may send a voxel there.
     """
-    if similarity is jaccard and operators.HAS_NUMBA and counts.device.type == "cpu":
+    if similarity is jaccard and operators.compiled(counts.device):
         return operators.jaccard_levels(counts)
     after = counts.flip(-1).cumsum(-1).flip(-1)
     before = after - counts

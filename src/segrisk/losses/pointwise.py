@@ -10,7 +10,7 @@ from torch.nn.functional import softplus
 from segrisk import kernels
 from segrisk.losses.base import Loss
 from segrisk.losses.door import Activation, Batch
-from segrisk.losses.reduction import Reduction
+from segrisk.losses.reduction import Reduction, constants
 from segrisk.similarity import Confusion
 
 
@@ -43,8 +43,8 @@ class CrossEntropy(Loss):
     def compute(self, batch: Batch) -> Tensor:
         table = batch.masses()
         foreground, background = self.weights(batch)
-        nll = table[..., 4] * table.new_tensor(foreground)
-        nll = nll + table[..., 5] * table.new_tensor(background)
+        nll = table[..., 4] * constants(foreground, table)
+        nll = nll + table[..., 5] * constants(background, table)
         table = torch.stack([nll, table[..., :4].sum(-1)], dim=-1)
         selected = self.reduction.selected(batch)
         if batch.activation == "softmax":

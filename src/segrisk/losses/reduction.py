@@ -84,11 +84,18 @@ class Reduction:
                     f"class_weight has {len(self.class_weight)} entries for {terms.shape[1]} "
                     "classes: give one for each channel of the logits"
                 )
-            weight = weight * weight.new_tensor(self.class_weight)
+            weight = weight * constants(self.class_weight, weight)
         total, count = (weight * torch.where(weight > 0, terms, 0)).sum(), weight.sum()
         if "batch" not in self.pool:
             total, count = summed(total, self.group), summed(count, self.group)
         return total / torch.where(count > 0, count, 1)
+
+
+def constants(values: Sequence[float], like: Tensor) -> Tensor:
+    """Numbers as a tensor beside another, filled in there: a GPU's host would wait for a copy."""
+    if len(set(values)) == 1:
+        return like.new_full((len(values),), values[0])
+    return torch.stack([like.new_full((), value) for value in values])
 
 
 def summed(tensor: Tensor, group: Any) -> Tensor:
