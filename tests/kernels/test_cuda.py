@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.overrides import TorchFunctionMode
 
-from segrisk.kernels import operators, reference
+from segrisk.kernels import operators
 from segrisk.losses import (
     CrossEntropy,
     Focal,

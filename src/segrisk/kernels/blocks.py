@@ -15,16 +15,15 @@ import triton.language as tl
 
 @triton.jit
 def _tile(voxels, tiles, SIZE: tl.constexpr):
-    """The row and the tile of a program, its voxels (1, SIZE) and which of them exist."""
-    item = tl.program_id(0)
-    tile = item % tiles
-    v = tile.to(tl.int64) * SIZE + tl.arange(0, SIZE)[None, :]
-    return (item // tiles).to(tl.int64), tile, v, v < voxels
+    """The row of a program, its voxels (1, SIZE) and which of them exist."""
+    item = tl.program_id(0).to(tl.int64)
+    v = item % tiles * SIZE + tl.arange(0, SIZE)[None, :]
+    return item // tiles, v, v < voxels
 
 
 @triton.jit
 def _stage(labels, weight, ignore, inside, C: tl.constexpr):
-    """Labels of a tile, −1 where a voxel does not count; its weights, there 0; the bad labels."""
+    """Labels of a tile, below 0 where a voxel does not count, −2 for bad ones; weights, there 0."""
     label = tl.load(labels, mask=inside, other=0)
     if label.dtype.primitive_bitwidth < 32:
         label = label.to(tl.int32)  # no wider than needed: comparisons of int64 take two steps
@@ -32,12 +31,19 @@ def _stage(labels, weight, ignore, inside, C: tl.constexpr):
     if ignore is not None:
         used = used & (label != ignore)
     counted = used & (label >= 0) & (label < max(C, 2))
-    y = tl.where(counted, label, -1).to(tl.int32)
+    y = tl.where(counted, label, tl.where(used, -2, -1)).to(tl.int32)
     if weight is None:
         w = counted.to(tl.float32)
     else:
         w = tl.where(counted, tl.load(weight, mask=inside, other=0).to(tl.float32), 0.0)
-    return y, w, tl.sum((used & (y < 0)).to(tl.int32)).to(tl.int64)
+    return y, w
+
+
+@triton.jit
+def _report(y, bad):
+    """Add the bad labels of a tile to `bad`."""
+    count = tl.sum((y == -2).to(tl.int32)).to(tl.int64)
+    tl.atomic_add(bad, count, mask=count > 0, sem="relaxed")
 
 
 @triton.jit
@@ -106,12 +112,12 @@ def _log1p(z):
 
 
 @triton.jit
-def _levels(p, hit, LEVELS: tl.constexpr):
-    """Each error |y − p|, and its cell: its level, counted from LEVELS on where it is a hit."""
+def _cells(p, hit, LEVELS: tl.constexpr):
+    """The cell of each error |y − p|: its level, counted from LEVELS on where it is a hit."""
     error = tl.where(hit, 1 - p, p)
     # NaN compares false: it lands in level 0.
     level = tl.minimum((tl.where(error > 0, error, 0.0) * LEVELS).to(tl.int32), LEVELS - 1)
-    return error, level + LEVELS * hit.to(tl.int32)
+    return level + LEVELS * hit.to(tl.int32)
 
 
 # ---- all tiles: forward --------------------------------------------------------------------------
@@ -139,11 +145,11 @@ def masses(
     SIZE: tl.constexpr,
 ):
     """Masses of each tile into `partial` (rows, C, 6, tiles); adds its bad labels to `bad`."""
-    row, tile, v, inside = _tile(voxels, tiles, SIZE)
+    row, v, inside = _tile(voxels, tiles, SIZE)
     labels += row * label_row + v * label_step
     weight = _weights(weight, row, v, weight_row, weight_step)
-    y, w, more = _stage(labels, weight, ignore, inside, C)
-    tl.atomic_add(bad, more, mask=more > 0, sem="relaxed")
+    y, w = _stage(labels, weight, ignore, inside, C)
+    _report(y, bad)
     logits += row * logit_row + v * logit_step
     top, total = _normalise(logits, logit_class, y, inside, C, CHUNK, SIZE)
     for first in range(0, C, CHUNK):
@@ -161,7 +167,7 @@ def masses(
         own = tl.where(hit, w, 0.0)
         other = w - own
         # Each of the columns of a row and class lies in one piece: summing them is quick.
-        out = partial + (row * C + c) * 6 * tiles + tile
+        out = partial + (row * C + c) * 6 * tiles + tl.program_id(0) % tiles
         tl.store(out, tl.sum(own * p, 1, keep_dims=True), mask=c < C)
         tl.store(out + tiles, tl.sum(other * p, 1, keep_dims=True), mask=c < C)
         tl.store(out + 2 * tiles, tl.sum(own * q, 1, keep_dims=True), mask=c < C)
@@ -200,17 +206,17 @@ def histogram(
 
     Marks in `broken` the rows where an error is not a number, and adds bad labels to `bad`.
     """
-    row, tile, v, inside = _tile(voxels, tiles, SIZE)
+    row, v, inside = _tile(voxels, tiles, SIZE)
     labels += row * label_row + v * label_step
     weight = _weights(weight, row, v, weight_row, weight_step)
-    y, w, more = _stage(labels, weight, ignore, inside, C)
+    y, w = _stage(labels, weight, ignore, inside, C)
     logits += row * logit_row + v * logit_step
     top, total = _normalise(logits, logit_class, y, inside, C, CHUNK, SIZE)
     # Neighbouring programs run at one time: they take different copies.
-    copy = tile % copies
+    copy = tl.program_id(0) % tiles % copies
     for first in range(0, C, CHUNK):
         c, x = _load(logits, logit_class, first, y, inside, C, CHUNK)
-        error, cell = _levels(_probabilities(x, top, total, C), _hits(y, c, C), LEVELS)
+        cell = _cells(_probabilities(x, top, total, C), _hits(y, c, C), LEVELS)
         target = private + (((copy * rows + row) * C + c) * (2 * LEVELS) + cell)
         counted = (y >= 0) & (c < C)
         if weight is None:
@@ -218,7 +224,7 @@ def histogram(
         else:
             many = tl.broadcast_to(w.to(tl.float64), [CHUNK, SIZE])
             tl.atomic_add(target, many, mask=counted & (w != 0), sem="relaxed")
-    tl.atomic_add(bad, more, mask=more > 0, sem="relaxed")
+    _report(y, bad)
     spoiled = tl.max((total != total).to(tl.int32))
     tl.store(broken + row, 1, mask=spoiled > 0)
 
@@ -242,9 +248,7 @@ def collect(
 
 
 @triton.jit
-def _slopes(
-    table, row, first, c, y, p, C: tl.constexpr, CHUNK: tl.constexpr, LEVELS: tl.constexpr
-):
+def _slopes(table, row, first, c, y, p, C: tl.constexpr, CHUNK: tl.constexpr, LEVELS: tl.constexpr):
     """The slopes of the loss by each probability, and by each −log p of the label.
 
     From the gradient by the masses (rows, C, 6), or, with LEVELS, from the slopes by the errors.
@@ -260,7 +264,7 @@ def _slopes(
         foreground, background = (tp - fn).to(tl.float32), (fp - tn).to(tl.float32)
         return tl.where(hit, foreground[:, None], background[:, None]), tl.where(hit, own, other)
     else:
-        error, cell = _levels(p, hit, LEVELS)
+        cell = _cells(p, hit, LEVELS)
         table += (row * C + c) * (2 * LEVELS)
         slope = tl.load(table + cell, mask=(y >= 0) & (c < C), other=0)
         # An error falls with the probability where the label is the class.
@@ -293,10 +297,10 @@ def gradient(
     LEVELS: tl.constexpr,
 ):
     """The gradient by the logits, into `target`: see `_slopes` for `table`."""
-    row, tile, v, inside = _tile(voxels, tiles, SIZE)
+    row, v, inside = _tile(voxels, tiles, SIZE)
     labels += row * label_row + v * label_step
     weight = _weights(weight, row, v, weight_row, weight_step)
-    y, w, bad = _stage(labels, weight, ignore, inside, C)
+    y, w = _stage(labels, weight, ignore, inside, C)
     logits += row * logit_row + v * logit_step
     target += row * target_row + v * target_step
     top, total = _normalise(logits, logit_class, y, inside, C, CHUNK, SIZE)
@@ -360,9 +364,7 @@ def jaccard_tables(
     t = (after - before) / before
     ratio = tl.where(t > 1e-6, tl.log(1 + t) / tl.where(t > 1e-6, t, 1), 1 - t / 2)
     tl.store(increments + cell, tl.where(present, background, share).to(tl.float32))
-    tl.store(
-        increments + cell + PARTS * SIZE, tl.where(present, ratio / before, 0).to(tl.float32)
-    )
+    tl.store(increments + cell + PARTS * SIZE, tl.where(present, ratio / before, 0).to(tl.float32))
     delta = tl.where(present, (b1 + f1) / after, b1 * share)
     # By parts, Σ error · step of Δ is the mean of Δ after each level, with level 0 halved.
     halved = tl.where((level == 0) & (part == 0), delta / 2, delta)
