@@ -72,7 +72,7 @@ def call_all(classes, dtype=torch.float32, weighted=False, ignore=None):
     cuda.masses_backward(table, logits, labels, weight, ignore)
     cuda.histogram(logits, labels, weight, ignore, 2**14)
     slopes = torch.zeros(2, classes, 2, 2**14)
-    cuda.histogram_backward(slopes, logits, labels, weight, ignore)
+    cuda.histogram_backward(slopes, slopes[..., 0, 0], logits, labels, weight, ignore)
 
 
 if __name__ == "__main__":

@@ -82,8 +82,9 @@ def check_histogram(logits, labels, weight=None, ignore=None, levels=LEVELS, rou
     assert (difference <= near.sum(-1) + 1e-6 * w.sum(-1)).all()
     slopes = torch.rand(counts.shape, generator=torch.Generator().manual_seed(1)).to(DEVICE)
     value = reference.with_slopes(torch.zeros_like(counts[..., 0, 0]), slopes, e, y, w)
-    (wanted_gradient,) = torch.autograd.grad(value.sum(), leaf)
-    gradient = cuda.histogram_backward(slopes, logits, labels, weight, ignore)
+    scale = slopes[..., 0, 0].double()
+    (wanted_gradient,) = torch.autograd.grad((scale * value).sum(), leaf)
+    gradient = cuda.histogram_backward(slopes, scale, logits, labels, weight, ignore)
     assert gradient.dtype == logits.dtype
     moved = (near > 0).any(1, keepdim=True).expand_as(gradient)
     assert moved.double().mean() < 0.2 or not moved.numel()
@@ -168,7 +169,10 @@ def test_nothing(shape):
     counts, _ = cuda.histogram(logits, labels, None, None, LEVELS)
     assert table.shape == (*shape[:2], 6) and not table.any() and bad == 0 and not counts.any()
     assert cuda.masses_backward(table, logits, labels, None, None).shape == shape
-    assert cuda.histogram_backward(counts, logits, labels, None, None).shape == shape
+    assert (
+        cuda.histogram_backward(counts, counts[..., 0, 0], logits, labels, None, None).shape
+        == shape
+    )
 
 
 @pytest.mark.parametrize("classes", [1, 3])
@@ -189,7 +193,8 @@ def test_logits_that_are_not_finite(dtype, value, classes):
     assert counts[1, :, 0, 0].isnan().all() and counts.isnan().sum() == classes
     value, slopes = cuda.lovasz_jaccard_tables(counts)
     assert value[1].isnan().all() and value[[0, 2]].isfinite().all()
-    gradient = cuda.histogram_backward(slopes, logits, labels, None, None)
+    scale = torch.ones_like(value)
+    gradient = cuda.histogram_backward(slopes, scale, logits, labels, None, None)
     assert gradient[1, :, 150].isnan().all()
 
 

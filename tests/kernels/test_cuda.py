@@ -140,7 +140,7 @@ def test_launches_ask_a_gpu_for_nothing(monkeypatch, classes):
             gradient = cuda.masses_backward(table, logits, labels, *given)
             counts, also_bad = cuda.histogram(logits, labels, *given, 64)
             value, slopes = cuda.lovasz_jaccard_tables(counts)
-            more = cuda.histogram_backward(slopes, logits, labels, *given)
+            more = cuda.histogram_backward(slopes, value, logits, labels, *given)
     assert table.shape == (2, classes, 6) and counts.shape == slopes.shape == (2, classes, 2, 64)
     assert value.shape == (2, classes) and gradient.shape == more.shape == logits.shape
     assert all(result.device.type == "meta" for result in (table, bad, counts, also_bad, value))
