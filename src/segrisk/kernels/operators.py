@@ -8,6 +8,7 @@ first call, since Numba and Triton take their time, and may be absent.
 import importlib
 import importlib.util
 import os
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -47,12 +48,24 @@ def serve(logits: Tensor, labels: Tensor, weight: Tensor | None) -> bool:
     )
 
 
+def _operator(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Register a function of tensors as the operator of its name.
+
+    As `torch.library.custom_op` does, whose wrapper imports PyTorch's compiler at the first call:
+    that took 1.4 s of 1.8.
+    """
+    name = f"segrisk::{function.__name__}"
+    torch.library.define(name, torch.library.infer_schema(function, mutates_args=()))
+    torch.library.impl(name, ("cpu", "cuda"), function)
+    return getattr(torch.ops.segrisk, function.__name__).default
+
+
 def _kernels(tensor: Tensor) -> ModuleType:
     """The compiled kernels for where a tensor is."""
     return importlib.import_module(f"segrisk.kernels.{tensor.device.type}")
 
 
-@torch.library.custom_op("segrisk::masses", mutates_args=())
+@_operator
 def masses(
     logits: Tensor, labels: Tensor, weight: Tensor | None, ignore: int | None
 ) -> tuple[Tensor, Tensor]:
@@ -61,7 +74,7 @@ def masses(
     return table, torch.as_tensor(bad)
 
 
-@masses.register_fake
+@torch.library.register_fake("segrisk::masses")
 def _(
     logits: Tensor, labels: Tensor, weight: Tensor | None, ignore: int | None
 ) -> tuple[Tensor, Tensor]:
@@ -69,7 +82,7 @@ def _(
     return table, logits.new_empty((), dtype=torch.int64)
 
 
-@torch.library.custom_op("segrisk::masses_backward", mutates_args=())
+@_operator
 def masses_backward(
     gradient: Tensor, logits: Tensor, labels: Tensor, weight: Tensor | None, ignore: int | None
 ) -> Tensor:
@@ -77,14 +90,14 @@ def masses_backward(
     return _kernels(logits).masses_backward(gradient, logits, labels, weight, ignore)
 
 
-@masses_backward.register_fake
+@torch.library.register_fake("segrisk::masses_backward")
 def _(
     gradient: Tensor, logits: Tensor, labels: Tensor, weight: Tensor | None, ignore: int | None
 ) -> Tensor:
     return torch.empty_like(logits)
 
 
-@torch.library.custom_op("segrisk::error_histogram", mutates_args=())
+@_operator
 def error_histogram(
     logits: Tensor, labels: Tensor, weight: Tensor | None, ignore: int | None, levels: int
 ) -> tuple[Tensor, Tensor]:
@@ -93,7 +106,7 @@ def error_histogram(
     return counts, torch.as_tensor(bad)
 
 
-@error_histogram.register_fake
+@torch.library.register_fake("segrisk::error_histogram")
 def _(
     logits: Tensor, labels: Tensor, weight: Tensor | None, ignore: int | None, levels: int
 ) -> tuple[Tensor, Tensor]:
@@ -101,18 +114,18 @@ def _(
     return counts, logits.new_empty((), dtype=torch.int64)
 
 
-@torch.library.custom_op("segrisk::jaccard_levels", mutates_args=())
+@_operator
 def jaccard_levels(counts: Tensor) -> tuple[Tensor, Tensor]:
     """The Lovász extension of the Jaccard loss on levels, and its slope at each level."""
     return _kernels(counts).lovasz_jaccard_tables(counts)
 
 
-@jaccard_levels.register_fake
+@torch.library.register_fake("segrisk::jaccard_levels")
 def _(counts: Tensor) -> tuple[Tensor, Tensor]:
     return counts.new_empty(counts.shape[:2]), counts.new_empty(counts.shape, dtype=torch.float32)
 
 
-@torch.library.custom_op("segrisk::with_slopes", mutates_args=())
+@_operator
 def with_slopes(
     value: Tensor,
     slopes: Tensor,
@@ -125,7 +138,7 @@ def with_slopes(
     return value.clone()
 
 
-@with_slopes.register_fake
+@torch.library.register_fake("segrisk::with_slopes")
 def _(
     value: Tensor,
     slopes: Tensor,
@@ -137,7 +150,7 @@ def _(
     return torch.empty_like(value)
 
 
-@torch.library.custom_op("segrisk::slopes_backward", mutates_args=())
+@_operator
 def slopes_backward(
     slopes: Tensor,
     scale: Tensor,
@@ -150,7 +163,7 @@ def slopes_backward(
     return _kernels(logits).histogram_backward(slopes, scale, logits, labels, weight, ignore)
 
 
-@slopes_backward.register_fake
+@torch.library.register_fake("segrisk::slopes_backward")
 def _(
     slopes: Tensor,
     scale: Tensor,
@@ -184,5 +197,9 @@ def _slopes_gradient(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
     return None, None, result, None, None, None
 
 
-masses.register_autograd(_masses_gradient, setup_context=_keep_masses_input)
-with_slopes.register_autograd(_slopes_gradient, setup_context=_keep_slopes_input)
+torch.library.register_autograd(
+    "segrisk::masses", _masses_gradient, setup_context=_keep_masses_input
+)
+torch.library.register_autograd(
+    "segrisk::with_slopes", _slopes_gradient, setup_context=_keep_slopes_input
+)
