@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 PEERS := $(VENV)/peers
 
-.PHONY: study test test-all check bench
+.PHONY: study test test-all check bench bench-cost
 
 study: $(READY)
 	$(BIN)/segrisk study run studies/quick.yaml --out results/quick
@@ -18,6 +18,9 @@ test-all: $(READY)
 
 bench: $(PEERS)
 	PYTHONPATH=$(PEERS) $(BIN)/python benchmarks/losses.py --device $(or $(DEVICE),cpu)
+
+bench-cost: $(PEERS)
+	PYTHONPATH=$(PEERS) $(BIN)/python benchmarks/cost.py --device $(or $(DEVICE),cpu)
 
 check: $(READY)
 	$(BIN)/ruff check .
