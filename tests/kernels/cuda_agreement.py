@@ -121,6 +121,7 @@ def test_ignored_and_bad_labels(dtype, ignore, classes):
     logits, labels, weight = case(2, classes, 300, dtype)
     labels[:, ::7] = 255
     labels[:, ::11] = 100
+    labels[:, ::23] = max(classes, 2)
     if dtype != torch.uint8:
         labels[0, ::5] = -1
         labels[1, ::13] = torch.iinfo(dtype).min
