@@ -107,8 +107,8 @@ def view(explanation: "Explanation") -> Group:
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column()
     facts.add_row("for", Text(str(explanation.use)))
-    for label, text in explanation.facts():
-        if label == "summand":
+    for index, (label, text) in enumerate(explanation.facts()):
+        if label == "summand" or index == 0:
             facts.add_row("", "")
         style = "bold" if label in {"formula", "summand"} else ""
         facts.add_row(label, Text(text, style=style))
@@ -116,8 +116,10 @@ def view(explanation: "Explanation") -> Group:
     if explanation.measured:
         parts.append(Text(explanation.absence))
         parts.append(Padding(_measurements(explanation), (0, 0, 0, 2)))
-    if not explanation.traps:
-        parts.append(Text("no trap found", style="green"))
+    if explanation.traps:
+        parts.append(Padding(Text(explanation.verdict, style="bold"), (0, 0, 1, 0)))
+    else:
+        parts.append(Text(explanation.verdict, style="green"))
     return Group(*parts, *(_trap(trap) for trap in explanation.traps))
 
 

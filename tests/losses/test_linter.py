@@ -1,5 +1,8 @@
 """The loss linter: bad configurations are named, good ones are not, and what it says is true."""
 
+import re
+from pathlib import Path
+
 import monai.losses as monai
 import pytest
 import torch
@@ -22,6 +25,7 @@ from segrisk.losses import (
     Use,
     WeightedCrossEntropy,
     explain,
+    linter,
     log,
     power,
 )
@@ -234,6 +238,7 @@ GOOD = {
     ),
     "deep": (DeepSupervision(CrossEntropy() + SoftDice(), weights=[1, 0.5]), Use()),
     "brief": (SoftJaccard(), Use(precision="bfloat16", classes=2, scored="all")),
+    "doubled by hand": (lambda x, y: 2 * SoftDice()(x, y), ALL),
     "torch ce": (nn.CrossEntropyLoss(), Use(classes=4, processes=2)),
     "torch bce": (nn.BCEWithLogitsLoss(), OVERLAP),
 }
@@ -243,6 +248,15 @@ GOOD = {
 def test_bad_configurations_are_named(name):
     loss, use, codes = BAD[name]
     assert set(explain(loss, use).codes) == codes
+
+
+def test_every_trap_has_a_bad_configuration_and_a_line_in_the_documentation():
+    folder = Path(linter.__file__).parent
+    sources = "".join(path.read_text() for path in folder.glob("*.py"))
+    codes = set(re.findall(r'Trap\(\s*"([a-z-]+)"', sources))
+    assert codes == set().union(*(codes for _, _, codes in BAD.values()))
+    page = (Path(__file__).parents[2] / "docs" / "linter.md").read_text()
+    assert set(re.findall(r"^\| `([a-z-]+)` \|", page, flags=re.MULTILINE)) == codes
 
 
 @pytest.mark.parametrize("name", GOOD)
@@ -345,6 +359,13 @@ def test_an_unknown_loss_is_recognised(name):
             "CE + (1 − 2·tp / (2·tp + fp + fn)) − 1",
             "the images of the batch: one ratio for each class",
             "classes, without channel 0",
+        ),
+        (
+            monai.GeneralizedDiceLoss(**CLASSES, w_type="uniform"),
+            THREE,
+            "1 − 2·tp / (2·tp + fp + fn)",
+            "the classes: one ratio for each image",
+            "images",
         ),
         (nn.BCEWithLogitsLoss(), Use(), "CE", "nothing: a mean over voxels, no ratio", "voxels"),
         (monai.FocalLoss(), Use(), "not known: its values are those of no sum", "not known", ""),

@@ -50,10 +50,16 @@ class Explanation:
         if self.measured:
             lines += ["", *textwrap.wrap(self.absence, 80), ""]
             lines += ["".join(f"{cell:>12}" for cell in row) for row in self.table()]
-        lines += ["", "no trap found" if not self.traps else f"{len(self.traps)} to mend:"]
+        lines += ["", self.verdict]
         for trap in self.traps:
             lines += ["", trap.code, *_wrapped("why", trap.why), *_wrapped("instead", trap.instead)]
         return "\n".join(lines)
+
+    @property
+    def verdict(self) -> str:
+        """How many traps there are."""
+        count = len(self.traps)
+        return f"{count} trap{'s' if count > 1 else ''}:" if count else "no trap found"
 
     @property
     def absence(self) -> str:

@@ -19,6 +19,7 @@ KNOWN = (*SIMILARITIES.values(), tversky(0.3, 0.7), tversky(0.7, 0.3))
 PREDICTIONS = 12
 CLOSE = 0.005
 """Of the range of the loss: a formula that stays within this is the loss's."""
+EQUAL = 1e-5
 SMALL = 1e-3
 
 
@@ -72,9 +73,10 @@ def fit_loss(probe: Probe) -> Fit | None:
     batches = [prepare(x, y, activation=activation) for x in predictions]
     ce = _column(CrossEntropy(), batches)
     fits = [_fit(values, ce, ratio, _column(ratio, batches)) for ratio in candidates(probe.use)]
-    best = min(fits, key=lambda fit: fit.deviation)
     spread = float(values.max() - values.min())
-    return best if best.deviation < CLOSE * spread else None
+    # Of those that are as good as each other, the simplest: it stands first.
+    good = min(min(fit.deviation for fit in fits) + EQUAL * spread, CLOSE * spread)
+    return next((fit for fit in fits if fit.deviation < good), None)
 
 
 def candidates(use: Use) -> list[Soft]:
