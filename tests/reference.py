@@ -158,3 +158,41 @@ def subsets(items):
     return itertools.chain.from_iterable(
         itertools.combinations(items, size) for size in range(len(items) + 1)
     )
+
+
+def number_positive(p):
+    """P(n of the voxels are foreground), n = 0, …, d, by dynamic programming."""
+    law = [1.0]
+    for x in p:
+        below, same = [0.0, *law], [*law, 0.0]
+        law = [x * a + (1 - x) * b for a, b in zip(below, same, strict=True)]
+    return law
+
+
+def expected_tversky(p, alpha, beta):
+    """E[score] of the τ most probable of independent voxels, τ = 0, …, d, over hits and misses."""
+    p = sorted(p, reverse=True)
+    scores = [math.prod(1 - x for x in p)]
+    for size in range(1, len(p) + 1):
+        total = 0.0
+        missed_law = number_positive(p[size:])
+        for hits, chance in enumerate(number_positive(p[:size])):
+            if hits:
+                fixed = hits + alpha * (size - hits)
+                terms = [q * hits / (fixed + beta * b) for b, q in enumerate(missed_law)]
+                total += chance * math.fsum(terms)
+        scores.append(total)
+    return scores
+
+
+def expected_score(score, mask, law):
+    """E[score(mask, y)] where `law` maps every possible y to its probability."""
+    return math.fsum(chance * score(mask, y) for y, chance in law.items())
+
+
+def independent_law(p):
+    """The probability of every y, for independent voxels."""
+    return {
+        y: math.prod(x if value else 1 - x for x, value in zip(p, y, strict=True))
+        for y in itertools.product((0, 1), repeat=len(p))
+    }
