@@ -160,27 +160,27 @@ def subsets(items):
     )
 
 
-def number_positive(p):
-    """P(n of the voxels are foreground), n = 0, …, d, by dynamic programming."""
-    law = [1.0]
+def laws_of_number(p):
+    """P(n of the first k voxels are foreground), n = 0, …, k, for every k, by convolution."""
+    laws = [[1.0]]
     for x in p:
-        below, same = [0.0, *law], [*law, 0.0]
-        law = [x * a + (1 - x) * b for a, b in zip(below, same, strict=True)]
-    return law
+        below, same = [0.0, *laws[-1]], [*laws[-1], 0.0]
+        laws.append([x * a + (1 - x) * b for a, b in zip(below, same, strict=True)])
+    return laws
 
 
 def expected_tversky(p, alpha, beta):
     """E[score] of the τ most probable of independent voxels, τ = 0, …, d, over hits and misses."""
     p = sorted(p, reverse=True)
+    hit_laws, missed_laws = laws_of_number(p), laws_of_number(p[::-1])[::-1]
     scores = [math.prod(1 - x for x in p)]
     for size in range(1, len(p) + 1):
         total = 0.0
-        missed_law = number_positive(p[size:])
-        for hits, chance in enumerate(number_positive(p[:size])):
+        for hits, chance in enumerate(hit_laws[size]):
             if hits:
                 fixed = hits + alpha * (size - hits)
-                terms = [q * hits / (fixed + beta * b) for b, q in enumerate(missed_law)]
-                total += chance * math.fsum(terms)
+                terms = (q * hits / (fixed + beta * b) for b, q in enumerate(missed_laws[size]))
+                total += chance * sum(terms)
         scores.append(total)
     return scores
 

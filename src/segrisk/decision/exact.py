@@ -16,6 +16,7 @@ entire in t, and |E[A t e^(−ct)]| integrates to at most 1/cos θ along arg t =
 """
 
 import importlib.util
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -90,42 +91,62 @@ def optimal_mask(p: Any, similarity: Similarity, *, tolerance: float = 1e-10) ->
     return as_kind_of(best_cut(values, similarity, tolerance).mask(values), p)
 
 
+@dataclass(frozen=True, eq=False)
 class Cut:
-    """The best cut-off of one map, and what was found on the way to it."""
+    """A cut-off of one map, the best unless another is taken, and the scores of all others."""
 
-    def __init__(self, levels: np.ndarray, counts: np.ndarray, scores: np.ndarray, best: int):
-        self.levels = levels
-        """(G,) float64, the distinct probabilities above 0, falling."""
-        self.counts = counts
-        """(G,) their numbers of voxels."""
-        self.scores = scores
-        """(G + 1,) E[score] of taking the g most probable groups, g = 0, …, G."""
-        self.best = best
-        """How many groups are taken; the last may be in part, see `size`."""
+    levels: np.ndarray
+    """(G,) float64, the distinct probabilities above 0, falling."""
+    counts: np.ndarray
+    """(G,) their numbers of voxels."""
+    scores: np.ndarray
+    """(G + 1,) E[score] of taking the g most probable groups, g = 0, …, G."""
+    taken: int
+    """How many groups are taken."""
 
     @property
     def score(self) -> float:
-        """The expected score of the best mask."""
-        return float(self.scores[self.best])
+        """The expected score of the mask."""
+        return float(self.scores[self.taken])
 
     @property
     def size(self) -> int:
-        """The number of voxels of the best mask."""
-        return int(self.counts[: self.best].sum())
+        """The number of voxels of the mask."""
+        return int(self.counts[: self.taken].sum())
+
+    @property
+    def volume(self) -> float:
+        """Σp."""
+        return float(self.counts @ self.levels)
+
+    @property
+    def peak(self) -> float:
+        """max p."""
+        return float(self.levels.max(initial=0))
+
+    @property
+    def foreground(self) -> float:
+        """P(any foreground), without cancellation where it is small."""
+        with np.errstate(divide="ignore"):
+            return float(-np.expm1((self.counts * np.log1p(-self.levels)).sum()))
+
+    def take(self, groups: int) -> "Cut":
+        """The same map cut after so many groups."""
+        return replace(self, taken=groups)
+
+    def at(self, threshold: float) -> "Cut":
+        """The same map cut to p > threshold."""
+        return self.take(int(np.count_nonzero(self.levels > threshold)))
 
     def mask(self, values: np.ndarray) -> np.ndarray:
-        """The best mask on the map from which this was found."""
-        if self.best == len(self.levels):
+        """The mask on the map from which this was found."""
+        if self.taken == len(self.levels):
             return above(values, 0.0)
-        mask = above(values, float(self.levels[self.best]))
+        mask = above(values, float(self.levels[self.taken]))
         left = self.size - np.count_nonzero(mask)
-        if left:  # a group that is split: whichever of its voxels, the score is the same
-            mask.flat[np.flatnonzero(values == self.levels[self.best])[:left]] = True
+        if left:  # probabilities that are split: whichever of their voxels, the score is the same
+            mask.flat[np.flatnonzero(values == self.levels[self.taken])[:left]] = True
         return mask
-
-    def at(self, threshold: float) -> float:
-        """The expected score of the mask p > threshold."""
-        return float(self.scores[np.count_nonzero(self.levels > threshold)])
 
 
 def best_cut(p: np.ndarray, similarity: Similarity, tolerance: float = 1e-10) -> Cut:
