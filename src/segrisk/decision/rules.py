@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from segrisk.decision.calibration import Temperature, fit_temperature
 from segrisk.decision.door import above, as_kind_of, probabilities
 from segrisk.decision.exact import Cut, best_cut, tversky_weights
 from segrisk.decision.presence import Presence, fit_presence
@@ -94,6 +95,17 @@ class EmptyAware:
         if chance * score <= 1 - chance:
             return as_kind_of(np.zeros(values.shape, np.bool_), p)
         return as_kind_of(cut.take(size).mask(values), p)
+
+
+@dataclass(frozen=True)
+class AtTemperature:
+    """Another fitted rule, on the tempered map: see `Tempered`."""
+
+    temperature: Temperature
+    fitted: Fitted
+
+    def decide(self, p: Any) -> Any:
+        return self.fitted.decide(self.temperature.apply(p))
 
 
 def given_foreground(cut: Cut) -> tuple[int, float]:
@@ -218,6 +230,26 @@ class Hurdle:
         return EmptyAware(self.similarity, fit_presence(tallies(cases)))
 
 
+@dataclass(frozen=True)
+class Tempered:
+    """Another rule, on maps whose temperature is fitted on the same validation cases first.
+
+    Assumes what the other rule does of the tempered map: that one number mends its calibration.
+    For rules that read p as a probability; a tuned threshold gains nothing by it.
+    """
+
+    rule: Rule
+
+    @property
+    def name(self) -> str:
+        return f"{self.rule.name}, tempered"
+
+    def fit(self, cases: Iterable[Case | Tally]) -> AtTemperature:
+        counted = tallies(cases)
+        temperature = fit_temperature(counted)
+        return AtTemperature(temperature, self.rule.fit(map(temperature.tally, counted)))
+
+
 def _with_foreground(cases: list[Tally]) -> list[Tally]:
     if not any(case.reference_volume for case in cases):
         raise ValueError(
@@ -229,6 +261,9 @@ def _with_foreground(cases: list[Tally]) -> list[Tally]:
             "no threshold can be fitted"
         )
     return cases
+
+
+KNOWN = "threshold, exact, hurdle and tempered"
 
 
 def as_json(fitted: Fitted) -> dict[str, Any]:
@@ -247,7 +282,9 @@ def as_json(fitted: Fitted) -> dict[str, Any]:
             return {"rule": "hurdle", "similarity": _registered(similarity), "presence": numbers}
         case EmptyAware(similarity, presence):
             return {"rule": "hurdle", "similarity": _registered(similarity), "presence": presence}
-    raise TypeError(f"{type(fitted).__name__} cannot be stored: store Threshold, Exact, EmptyAware")
+        case AtTemperature(temperature, inner):
+            return {"rule": "tempered", "value": temperature.value, "fitted": as_json(inner)}
+    raise TypeError(f"{type(fitted).__name__} cannot be stored: only what rules with numbers fit")
 
 
 def from_json(stored: dict[str, Any]) -> Fitted:
@@ -262,9 +299,11 @@ def from_json(stored: dict[str, Any]) -> Fitted:
                 given = stored["presence"]
                 presence = Presence(**given) if isinstance(given, dict) else float(given)
                 return EmptyAware(SIMILARITIES[stored["similarity"]], presence)
+            case "tempered":
+                return AtTemperature(Temperature(stored["value"]), from_json(stored["fitted"]))
     except (KeyError, TypeError) as error:
         raise ValueError(f"{stored!r} is no stored rule ({error}): store it anew") from error
-    raise ValueError(f"unknown rule {stored['rule']!r}: known are threshold, exact and hurdle")
+    raise ValueError(f"unknown rule {stored['rule']!r}: known are {KNOWN}")
 
 
 def _registered(similarity: Similarity) -> str:
