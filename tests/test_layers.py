@@ -22,6 +22,7 @@ LAYERS = {
     "networks": 3,
     "data": 3,
     "training": 4,
+    "decide": 4,
     "report": 5,
     "study": 6,
     "commands": 7,

@@ -138,6 +138,10 @@ class Cut:
         """The same map cut to p > threshold."""
         return self.take(int(np.count_nonzero(self.levels > threshold)))
 
+    def of_size(self, voxels: int) -> "Cut":
+        """The same map cut after so many voxels, as far as whole groups go."""
+        return self.take(int(np.searchsorted(np.cumsum(self.counts), voxels, side="right")))
+
     def mask(self, values: np.ndarray) -> np.ndarray:
         """The mask on the map from which this was found."""
         if self.taken == len(self.levels):

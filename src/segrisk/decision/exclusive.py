@@ -37,10 +37,16 @@ def decide_exclusive(p: Any, fitted: Fitted | Sequence[Fitted]) -> Any:
             f"got {len(rules)} rules for {classes} classes: give one for each class but the "
             "background, or one for all"
         )
+    claims = [rule.decide(own) for rule, own in zip(rules, values[1:], strict=True)]
+    return as_kind_of(settle(values, claims), p)
+
+
+def settle(values: np.ndarray, claims: Sequence[np.ndarray]) -> np.ndarray:
+    """The labels (*space) of classes 1, 2, … that claim these masks, the more probable first."""
     labels = np.zeros(values.shape[1:], np.int64)
     highest = np.full(values.shape[1:], -1.0, values.dtype)
-    for label, (rule, own) in enumerate(zip(rules, values[1:], strict=True), start=1):
-        won = rule.decide(own) & (own > highest)
+    for label, (claim, own) in enumerate(zip(claims, values[1:], strict=True), start=1):
+        won = claim & (own > highest)
         labels[won] = label
         highest[won] = own[won]
-    return as_kind_of(labels, p)
+    return labels
