@@ -158,3 +158,41 @@ def subsets(items):
     return itertools.chain.from_iterable(
         itertools.combinations(items, size) for size in range(len(items) + 1)
     )
+
+
+def laws_of_number(p):
+    """P(n of the first k voxels are foreground), n = 0, …, k, for every k, by convolution."""
+    laws = [[1.0]]
+    for x in p:
+        below, same = [0.0, *laws[-1]], [*laws[-1], 0.0]
+        laws.append([x * a + (1 - x) * b for a, b in zip(below, same, strict=True)])
+    return laws
+
+
+def expected_tversky(p, alpha, beta):
+    """E[score] of the τ most probable of independent voxels, τ = 0, …, d, over hits and misses."""
+    p = sorted(p, reverse=True)
+    hit_laws, missed_laws = laws_of_number(p), laws_of_number(p[::-1])[::-1]
+    scores = [math.prod(1 - x for x in p)]
+    for size in range(1, len(p) + 1):
+        total = 0.0
+        for hits, chance in enumerate(hit_laws[size]):
+            if hits:
+                fixed = hits + alpha * (size - hits)
+                terms = (q * hits / (fixed + beta * b) for b, q in enumerate(missed_laws[size]))
+                total += chance * sum(terms)
+        scores.append(total)
+    return scores
+
+
+def expected_score(score, mask, law):
+    """E[score(mask, y)] where `law` maps every possible y to its probability."""
+    return math.fsum(chance * score(mask, y) for y, chance in law.items())
+
+
+def independent_law(p):
+    """The probability of every y, for independent voxels."""
+    return {
+        y: math.prod(x if value else 1 - x for x, value in zip(p, y, strict=True))
+        for y in itertools.product((0, 1), repeat=len(p))
+    }

@@ -19,10 +19,12 @@ LAYERS = {
     "kernels": 1,
     "losses": 2,
     "metrics": 2,
+    "decision": 2,
     "losses_app": 3,
     "networks": 3,
     "data": 3,
     "training": 4,
+    "decide": 4,
     "report": 5,
     "study": 6,
     "commands": 7,
@@ -58,7 +60,13 @@ def test_imports_run_one_way(path):
         assert LAYERS[other] < LAYERS[own], f"{own} imports {other}"
 
 
-BASE = ["segrisk.similarity", "segrisk.losses", "segrisk.metrics", "segrisk.statistics"]
+BASE = [
+    "segrisk.similarity",
+    "segrisk.losses",
+    "segrisk.metrics",
+    "segrisk.statistics",
+    "segrisk.decision",
+]
 EXTRAS = ["monai", "typer", "rich", "pydantic", "yaml", "altair", "lightning_fabric", "nibabel"]
 
 
@@ -78,8 +86,9 @@ def test_the_base_needs_no_extra(module):
     assert loaded(module, EXTRAS) == "[]"
 
 
-def test_statistics_do_not_need_torch():
-    assert loaded("segrisk.statistics", ["torch"]) == "[]"
+@pytest.mark.parametrize("module", ["segrisk.statistics", "segrisk.decision"])
+def test_statistics_and_decisions_do_not_need_torch(module):
+    assert loaded(module, ["torch"]) == "[]"
 
 
 def test_files_and_functions_can_be_held_in_the_head():

@@ -1,11 +1,11 @@
-"""The command line: `segrisk study run`, `status`, `report` and `export`; `segrisk losses`."""
+"""The command line: `segrisk study`, `segrisk losses` and `segrisk decide`."""
 
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -118,6 +118,53 @@ def export(
         from segrisk.study.run import export_study
 
         export_study(out, to, Console())
+
+
+@app.command()
+def decide(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PROBABILITIES_FOLDER",
+            help="Probability maps: .nii.gz, nnU-Net's .npz, .npy, or 8- and 16-bit .png.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FOLDER", help="For the masks.", show_default=False)
+    ],
+    metric: Annotated[
+        Literal["dice", "jaccard"], typer.Option(help="What the masks will be scored with.")
+    ] = "dice",
+    rule: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE.json",
+            help="half, exact, half-dice, tuned, hurdle, or a stored rule (default: exact; with "
+            "--reference the best one, if it is shown to beat half).",
+        ),
+    ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Labels of the same cases, to fit and judge rules."),
+    ] = None,
+    folds: Annotated[int, typer.Option(min=2, help="Of cross-fitting, with --reference.")] = 5,
+    groups: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.csv", help="Columns id and group: the patient of each case."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files in --out.")] = False,
+) -> None:
+    """Write the masks that are expected to score best, from anybody's probability maps.
+
+    Example: `segrisk decide probabilities --metric dice --out masks --reference labels`
+    """
+    with _clear_errors():
+        from segrisk.decide.check import Request
+        from segrisk.decide.run import decide_folder
+
+        request = Request(folder, out, metric, rule, reference, folds, groups, overwrite)
+        decide_folder(request, Console())
 
 
 @contextmanager
