@@ -175,10 +175,6 @@ def _clear_errors() -> Iterator[None]:
     def show(message: Warning | str, *_: object, **__: object) -> None:
         stderr.print(f"[yellow]warning:[/yellow] {escape(str(message))}", highlight=False)
 
-    from segrisk.configuration import ConfigurationError
-    from segrisk.data.errors import DataError
-    from segrisk.study.store import StoreError
-
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -192,10 +188,19 @@ def _clear_errors() -> Iterator[None]:
             f"error: '{error.name}' is not installed: pip install 'segrisk[study]'", markup=False
         )
         sys.exit(2)
-    except (ConfigurationError, DataError, StoreError) as error:
+    except _mendable() as error:
         for line in str(error).splitlines():
             stderr.print(f"[red]error:[/red] {escape(line)}", highlight=False, soft_wrap=True)
         sys.exit(2)
     except KeyboardInterrupt:
         stderr.print("stopped; the same command continues where this one left off")
         sys.exit(130)
+
+
+def _mendable() -> tuple[type[Exception], ...]:
+    """The errors that say what to do; a store's only if one was used: it needs the study extra."""
+    from segrisk.configuration import ConfigurationError
+    from segrisk.data.errors import DataError
+
+    store = sys.modules.get("segrisk.study.store")
+    return (ConfigurationError, DataError, *([store.StoreError] if store else []))

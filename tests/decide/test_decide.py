@@ -3,6 +3,9 @@
 import csv
 import json
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import nibabel
 import numpy as np
@@ -16,6 +19,7 @@ from segrisk.decision import decide_exclusive, expected_scores, from_json, optim
 from segrisk.decision.rules import Exact, Threshold
 from segrisk.similarity import dice, jaccard
 
+SOURCE = Path(__file__).resolve().parents[2] / "src"
 AFFINE = np.array([[-0.7, 0.1, 0, 12.5], [0.1, 0.8, 0, -3], [0, 0, 2.5, 7], [0, 0, 0, 1.0]])
 
 
@@ -371,3 +375,18 @@ def test_references_and_groups_that_are_missing(folder, tmp_path, decide):
 def test_help_shows_an_example():
     result = CliRunner().invoke(app, ["decide", "--help"])
     assert "Example: segrisk decide" in " ".join(result.output.replace("│", " ").split())
+
+
+def test_the_packages_of_studies_are_not_needed(folder, tmp_path):
+    one_map(folder)
+    blocked = ["monai", "lightning_fabric", "filelock", "numba"]
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({blocked})); "
+        "from segrisk.cli import main; main()"
+    )
+    command = [sys.executable, "-c", code, "decide", str(folder), "--out"]
+    environment = {"PYTHONPATH": str(SOURCE)}
+    for out, expected in ((tmp_path / "out", 0), (folder, 2)):
+        done = subprocess.run([*command, str(out)], capture_output=True, text=True, env=environment)
+        assert done.returncode == expected, done.stderr
+    assert "holds what is read" in " ".join(done.stderr.split())
