@@ -16,6 +16,7 @@ LAYERS = {
     "configuration": 0,
     "scores": 1,
     "kernels": 1,
+    "theory": 1,
     "losses": 2,
     "metrics": 2,
     "networks": 3,
@@ -56,7 +57,13 @@ def test_imports_run_one_way(path):
         assert LAYERS[other] < LAYERS[own], f"{own} imports {other}"
 
 
-BASE = ["segrisk.similarity", "segrisk.losses", "segrisk.metrics", "segrisk.statistics"]
+BASE = [
+    "segrisk.similarity",
+    "segrisk.losses",
+    "segrisk.metrics",
+    "segrisk.statistics",
+    "segrisk.theory",
+]
 EXTRAS = ["monai", "typer", "rich", "pydantic", "yaml", "altair", "lightning_fabric", "nibabel"]
 
 
@@ -76,8 +83,9 @@ def test_the_base_needs_no_extra(module):
     assert loaded(module, EXTRAS) == "[]"
 
 
-def test_statistics_do_not_need_torch():
-    assert loaded("segrisk.statistics", ["torch"]) == "[]"
+@pytest.mark.parametrize("module", ["segrisk.statistics", "segrisk.theory"])
+def test_statistics_and_theory_do_not_need_torch(module):
+    assert loaded(module, ["torch"]) == "[]"
 
 
 def test_files_and_functions_can_be_held_in_the_head():
