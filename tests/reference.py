@@ -69,6 +69,14 @@ def kappa(mask, target):
     return 1.0 if expected == 1 else (observed - expected) / (1 - expected)
 
 
+def clipped_hamming(mask, target):
+    """The errors by twice the reference's foreground, at most 1, subtracted from 1."""
+    tp, fp, fn, _ = counts(mask, target)
+    if tp + fn == 0:
+        return 1.0 if fp == 0 else 0.0
+    return 1 - min(1, (fp + fn) / (2 * (tp + fn)))
+
+
 def sigmoid(x):
     return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
 

@@ -17,6 +17,7 @@ LAYERS = {
     "configuration": 1,
     "scores": 1,
     "kernels": 1,
+    "theory": 1,
     "losses": 2,
     "metrics": 2,
     "decision": 2,
@@ -66,6 +67,7 @@ BASE = [
     "segrisk.metrics",
     "segrisk.statistics",
     "segrisk.decision",
+    "segrisk.theory",
 ]
 EXTRAS = ["monai", "typer", "rich", "pydantic", "yaml", "altair", "lightning_fabric", "nibabel"]
 
@@ -86,8 +88,8 @@ def test_the_base_needs_no_extra(module):
     assert loaded(module, EXTRAS) == "[]"
 
 
-@pytest.mark.parametrize("module", ["segrisk.statistics", "segrisk.decision"])
-def test_statistics_and_decisions_do_not_need_torch(module):
+@pytest.mark.parametrize("module", ["segrisk.statistics", "segrisk.decision", "segrisk.theory"])
+def test_statistics_decisions_and_theory_do_not_need_torch(module):
     assert loaded(module, ["torch"]) == "[]"
 
 

@@ -12,6 +12,7 @@ import reference
 from segrisk.similarity import (
     SIMILARITIES,
     Confusion,
+    clipped_hamming,
     confusion,
     dice,
     f_beta,
@@ -29,10 +30,18 @@ MEMBERS = {
     "weighted_hamming": weighted_hamming(Fraction(3, 10)),
 }
 SYMMETRIC = {"dice", "jaccard", "hamming", "kappa"}
-NOT_SYMMETRIC = {"tversky", "f_beta", "weighted_hamming"}
+NOT_SYMMETRIC = {"tversky", "f_beta", "weighted_hamming", "clipped_hamming"}
+COUNTS_BACKGROUND = {"hamming", "kappa", "weighted_hamming"}
+TVERSKY = {
+    "dice": (0.5, 0.5),
+    "jaccard": (1, 1),
+    "tversky": (Fraction(3, 10), Fraction(7, 10)),
+    "f_beta": (0.2, 0.8),
+}
 # Kappa subtracts what chance would agree on: it may be negative, and more errors may raise it.
-NOT_MONOTONE = {"kappa"}
-OF_FOREGROUND = {"dice", "jaccard", "kappa", "tversky", "f_beta"}
+# The clipped Hamming similarity divides by the reference, which a missed voxel makes larger.
+NOT_MONOTONE = {"kappa", "clipped_hamming"}
+OF_FOREGROUND = {"dice", "jaccard", "kappa", "tversky", "f_beta", "clipped_hamming"}
 
 masses = st.builds(Confusion, *[st.integers(0, 50).map(Fraction)] * 4).filter(lambda c: c.total > 0)
 every = pytest.mark.parametrize("name", MEMBERS)
@@ -43,6 +52,9 @@ def test_every_similarity_is_classified():
     assert SYMMETRIC | NOT_SYMMETRIC == set(MEMBERS)
     assert {name for name in MEMBERS if MEMBERS[name].is_symmetric} == SYMMETRIC
     assert {name for name in MEMBERS if MEMBERS[name].of_foreground} == OF_FOREGROUND
+    assert {name for name in MEMBERS if MEMBERS[name].counts_background} == COUNTS_BACKGROUND
+    weights = {name: MEMBERS[name].tversky_weights for name in MEMBERS}
+    assert {name: pair for name, pair in weights.items() if pair} == TVERSKY
 
 
 @every
@@ -72,6 +84,14 @@ def test_falls_with_errors_and_rises_with_hits(name, c):
     assert similarity(c._replace(fn=c.fn + 1)) <= similarity(c)
     if c.fp or c.fn:
         assert similarity(c._replace(tp=c.tp + 1)) >= similarity(c)
+
+
+@given(c=masses)
+def test_clipped_hamming_falls_with_errors_against_one_reference(c):
+    value = clipped_hamming(c)
+    if c.tp:
+        assert clipped_hamming(c._replace(tp=c.tp - 1, fn=c.fn + 1)) <= value
+    assert clipped_hamming(c._replace(fp=c.fp + 1)) <= value
 
 
 @every
@@ -131,6 +151,13 @@ def test_dice_and_jaccard_are_tversky_indices(c):
     half = Fraction(1, 2)
     assert tversky(half, half)(c) == dice(c) == f_beta(1)(c)
     assert tversky(1, 1)(c) == jaccard(c)
+
+
+@given(c=masses)
+def test_clipped_hamming_is_the_errors_by_twice_the_foreground(c):
+    errors = c.fp + c.fn
+    expected = 1 - min(1, Fraction(errors) / (2 * c.positives)) if c.positives else errors == 0
+    assert clipped_hamming(c) == expected
 
 
 @given(c=masses)

@@ -3,6 +3,7 @@
 from segrisk.similarity import SIMILARITIES as SIMILARITIES
 from segrisk.similarity import Confusion as Confusion
 from segrisk.similarity import Similarity as Similarity
+from segrisk.similarity import clipped_hamming as clipped_hamming
 from segrisk.similarity import confusion as confusion
 from segrisk.similarity import dice as dice
 from segrisk.similarity import f_beta as f_beta

@@ -122,6 +122,27 @@ class Similarity:
         probe = Confusion(5.0, 3.0, 7.0, 11.0)
         return bool(self(probe) == self(probe._replace(fp=probe.fn, fn=probe.fp)))
 
+    @property
+    def counts_background(self) -> bool:
+        """Whether true negatives change the value."""
+        probe = Confusion(5.0, 3.0, 7.0, 11.0)
+        return bool(self(probe) != self(probe._replace(tn=13.0)))
+
+    @property
+    def tversky_weights(self) -> tuple[Any, Any] | None:
+        """(α, β) where this is Tversky's index tp / (tp + α·fp + β·fn), else None.
+
+        >>> dice.tversky_weights, f_beta(2).tversky_weights, hamming.tversky_weights
+        ((0.5, 0.5), (0.2, 0.8), None)
+        """
+        scale = self.parts(1, 0, 0, 0)[1]
+        if not scale:
+            return None
+        alpha, beta = (self.parts(*unit)[1] / scale for unit in ((0, 1, 0, 0), (0, 0, 1, 0)))
+        probe = Confusion(5.0, 3.0, 7.0, 11.0)
+        index = probe.tp / (probe.tp + alpha * probe.fp + beta * probe.fn)
+        return (alpha, beta) if abs(self(probe) - index) < 1e-12 else None
+
 
 def _dice(tp: Any, fp: Any, fn: Any, tn: Any) -> tuple[Any, Any]:
     return 2 * tp, 2 * tp + fp + fn
@@ -142,6 +163,12 @@ def _kappa(tp: Any, fp: Any, fn: Any, tn: Any) -> tuple[Any, Any]:
     )
 
 
+def _clipped_hamming(tp: Any, fp: Any, fn: Any, tn: Any) -> tuple[Any, Any]:
+    surplus = 2 * tp + fn - fp
+    kept = surplus * (surplus > 0)
+    return kept, kept + fp + fn
+
+
 dice = Similarity("dice", _dice)
 """D = 2tp / (2tp + fp + fn), Eq. 2 of the paper."""
 
@@ -155,6 +182,13 @@ kappa = Similarity("kappa", _kappa)
 """Cohen's κ = 2(tp·tn − fp·fn) / ((tp + fp)(fp + tn) + (tp + fn)(fn + tn)), in [−1, 1].
 
 Agreement beyond chance; it tends to Dice as the background grows (Zijdenbos et al. 1994).
+"""
+
+clipped_hamming = Similarity("clipped_hamming", _clipped_hamming)
+"""1 − min(1, (fp + fn) / (2|y|)): the errors per voxel of this reference's foreground, clipped.
+
+Its loss stays within a factor 2 of the Dice loss (`docs/theory.md`, Eq. 14). With the surplus
+k = max(0, 2|y| − fp − fn) it is k / (k + fp + fn), which needs no case for |y| = 0.
 """
 
 
@@ -212,4 +246,6 @@ def weighted_hamming(gamma: float) -> Similarity:
     return Similarity(f"weighted_hamming({float(gamma):g})", parts, of_foreground=False)
 
 
-SIMILARITIES = {similarity.name: similarity for similarity in (dice, jaccard, hamming, kappa)}
+SIMILARITIES = {
+    similarity.name: similarity for similarity in (dice, jaccard, hamming, kappa, clipped_hamming)
+}

@@ -19,7 +19,16 @@ from segrisk.losses import (
     log,
     power,
 )
-from segrisk.similarity import Confusion, confusion, dice, hamming, jaccard, kappa, tversky
+from segrisk.similarity import (
+    Confusion,
+    clipped_hamming,
+    confusion,
+    dice,
+    hamming,
+    jaccard,
+    kappa,
+    tversky,
+)
 
 MAKERS = {
     "cross_entropy": CrossEntropy,
@@ -30,6 +39,7 @@ MAKERS = {
     "soft_tversky": SoftTversky,
     "soft_hamming": lambda **o: Soft(hamming, **o),
     "soft_kappa": lambda **o: Soft(kappa, **o),
+    "soft_clipped": lambda **o: Soft(clipped_hamming, **o),
     "log_dice": lambda **o: SoftDice(curve=log, **o),
     "focal_tversky": lambda **o: SoftTversky(curve=power(0.75), **o),
     "lovasz_jaccard": LovaszJaccard,
@@ -48,6 +58,7 @@ OVERLAP = {  # losses with a metric at hard predictions
     "soft_tversky": tversky(0.3, 0.7),
     "soft_hamming": hamming,
     "soft_kappa": kappa,
+    "soft_clipped": clipped_hamming,
     "lovasz_jaccard": jaccard,
     "lovasz_dice": dice,
 }
