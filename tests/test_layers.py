@@ -23,6 +23,7 @@ LAYERS = {
     "data": 3,
     "training": 4,
     "report": 5,
+    "bounds": 6,
     "study": 6,
     "commands": 7,
     "cli": 8,
