@@ -27,6 +27,7 @@ LAYERS = {
     "training": 4,
     "decide": 4,
     "report": 5,
+    "bounds": 6,
     "study": 6,
     "commands": 7,
     "cli": 8,

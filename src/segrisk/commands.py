@@ -1,4 +1,4 @@
-"""The command line: `segrisk study`, `segrisk losses` and `segrisk decide`."""
+"""The command line: `segrisk study`, `losses`, `bounds` and `decide`."""
 
 import sys
 import warnings
@@ -53,6 +53,46 @@ def segrisk(
 
     Example: `segrisk study run studies/quick.yaml --out results/quick`
     """
+
+
+@app.command()
+def bounds(
+    masks: Annotated[
+        Path,
+        typer.Argument(metavar="MASKS_FOLDER", help="The folder of masks.", show_default=False),
+    ],
+    foreground: Annotated[
+        str | None,
+        typer.Option(metavar="1,2,4", help="The label values that are foreground, merged."),
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Instead: foreground is what exceeds this.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that read (default: one per processor).")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Write the figure and CSV files here.")
+    ] = None,
+) -> None:
+    """What a loss can promise on your masks: which similarity stands for which, and the worst case.
+
+    Reads NIfTI, PNG, TIFF and NumPy masks. Also says which cross-entropy weight means which
+    threshold.
+
+    Example: `segrisk bounds mine/labels --out results/bounds`
+    """
+    with _clear_errors():
+        from segrisk.bounds.run import bound_masks
+
+        bound_masks(
+            masks,
+            Console(),
+            foreground=foreground,
+            threshold=threshold,
+            workers=workers,
+            out=out,
+        )
 
 
 @study_app.command()

@@ -59,10 +59,9 @@ def loops(first, second, d, sizes, of):
 
 @every_pair
 @pytest.mark.parametrize("of", ["similarity", "loss"])
-@pytest.mark.parametrize("swap", [False, True])
-def test_a_given_d_equals_loops_over_all_masses(pair, of, swap):
-    first, second = reversed(pair) if swap else pair
-    for d, foreground, empty in ((1, (0, 1), True), (7, (0, 1), True), (9, (0.2, 0.6), False)):
+def test_a_given_d_equals_loops_over_all_masses(pair, of):
+    first, second = reversed(pair) if of == "loss" else pair
+    for d, foreground, empty in ((1, (0, 1), True), (6, (0, 1), True), (7, (0.2, 0.6), False)):
         low, high = foreground
         sizes = [n for n in range(d + 1) if low <= n / d <= high and (n or empty)]
         found = approximation(first, second, d=d, foreground=foreground, empty=empty, of=of)
@@ -72,7 +71,7 @@ def test_a_given_d_equals_loops_over_all_masses(pair, of, swap):
 
 
 @every_pair
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(data=st.data())
 def test_no_masses_exceed_the_limit_and_the_bounds_meet(pair, data):
     first, second = pair
@@ -100,6 +99,13 @@ def cached(first, second, foreground, of):
     if key not in CACHE:
         CACHE[key] = approximation(first, second, foreground=foreground, of=of)
     return CACHE[key]
+
+
+@every_pair
+def test_the_order_does_not_matter(pair):
+    one = approximation(*pair, d=12)
+    other = approximation(*reversed(pair), d=12)
+    assert one.bounds == other.bounds
 
 
 @every_pair

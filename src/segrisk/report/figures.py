@@ -20,7 +20,7 @@ def figure1(summary: Summary) -> alt.VConcatChart:
     """Dice against the foreground fraction, one panel for each task with a curve."""
     panels = [_panel(summary, curve) for curve in summary.curves]
     rows = [alt.hconcat(*panels[start : start + 2]) for start in range(0, len(panels), 2)]
-    return _styled(alt.vconcat(*rows))
+    return styled(alt.vconcat(*rows))
 
 
 def _panel(summary: Summary, curve: Curve) -> alt.LayerChart:
@@ -100,7 +100,7 @@ def figure_dice_jaccard(summary: Summary) -> alt.LayerChart:
         .encode(x=x, y=y)
     )
     title = alt.Title("Dice and Jaccard of every mask", subtitle="line: J = D / (2 − D)")
-    return _styled(alt.layer(curve, dots).properties(title=title, width=380, height=380))
+    return styled(alt.layer(curve, dots).properties(title=title, width=380, height=380))
 
 
 def save(chart: Any, stem: Path) -> str:
@@ -122,7 +122,8 @@ def _colour(summary: Summary) -> alt.Color:
     return alt.Color("loss:N", title=None, scale=scale, legend=legend)
 
 
-def _styled(chart: Any) -> Any:
+def styled(chart: Any) -> Any:
+    """The look that all figures share."""
     return (
         chart.configure(font="Helvetica, Arial, sans-serif", background="white")
         .configure_view(stroke=None)
