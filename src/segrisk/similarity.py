@@ -139,9 +139,10 @@ class Similarity:
         if not scale:
             return None
         alpha, beta = (self.parts(*unit)[1] / scale for unit in ((0, 1, 0, 0), (0, 0, 1, 0)))
+        if not (alpha > 0 and beta > 0):
+            return None
         probe = Confusion(5.0, 3.0, 7.0, 11.0)
-        index = probe.tp / (probe.tp + alpha * probe.fp + beta * probe.fn)
-        return (alpha, beta) if abs(self(probe) - index) < 1e-12 else None
+        return (alpha, beta) if abs(self(probe) - tversky(alpha, beta)(probe)) < 1e-12 else None
 
 
 def _dice(tp: Any, fp: Any, fn: Any, tn: Any) -> tuple[Any, Any]:

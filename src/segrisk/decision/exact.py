@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from segrisk.decision.door import LARGEST_HALF, above, as_kind_of, probabilities
-from segrisk.similarity import Confusion, Similarity, tversky
+from segrisk.similarity import Similarity
 
 HAS_NUMBA = importlib.util.find_spec("numba") is not None
 
@@ -36,19 +36,13 @@ def tversky_weights(similarity: Similarity) -> tuple[float, float]:
     >>> tversky_weights(dice), tversky_weights(jaccard)
     ((0.5, 0.5), (1.0, 1.0))
     """
-    one_false = float(similarity(Confusion(1.0, 1.0, 0.0, 1.0)))
-    one_missed = float(similarity(Confusion(1.0, 0.0, 1.0, 1.0)))
-    if 0 < one_false < 1 and 0 < one_missed < 1:
-        alpha, beta = 1 / one_false - 1, 1 / one_missed - 1
-        twin = tversky(alpha, beta)
-        # Rational functions that agree at points in general position agree everywhere.
-        probes = [Confusion(5.0, 3.0, 7.0, 11.0), Confusion(2.0, 13.0, 1.0, 3.0)]
-        if all(abs(similarity(probe) - twin(probe)) < 1e-12 for probe in probes):
-            return alpha, beta
-    raise ValueError(
-        f"{similarity.name} has no exact expectation here: give a Tversky index, that is dice, "
-        "jaccard, tversky(alpha, beta) or f_beta(beta)"
-    )
+    if similarity.tversky_weights is None:
+        raise ValueError(
+            f"{similarity.name} has no exact expectation here: give a Tversky index, that is dice, "
+            "jaccard, tversky(alpha, beta) or f_beta(beta)"
+        )
+    alpha, beta = similarity.tversky_weights
+    return float(alpha), float(beta)
 
 
 def expected_scores(p: Any, similarity: Similarity, *, tolerance: float = 1e-12) -> Any:
