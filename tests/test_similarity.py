@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import reference
+from members import MEMBERS
 from segrisk.similarity import (
-    SIMILARITIES,
     Confusion,
     clipped_hamming,
     confusion,
@@ -23,12 +23,6 @@ from segrisk.similarity import (
     weighted_hamming,
 )
 
-MEMBERS = {
-    **SIMILARITIES,
-    "tversky": tversky(Fraction(3, 10), Fraction(7, 10)),
-    "f_beta": f_beta(2),
-    "weighted_hamming": weighted_hamming(Fraction(3, 10)),
-}
 SYMMETRIC = {"dice", "jaccard", "hamming", "kappa"}
 NOT_SYMMETRIC = {"tversky", "f_beta", "weighted_hamming", "clipped_hamming"}
 COUNTS_BACKGROUND = {"hamming", "kappa", "weighted_hamming"}

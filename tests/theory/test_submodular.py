@@ -8,12 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reference
+from members import MEMBERS
 from segrisk.similarity import (
-    SIMILARITIES,
     Similarity,
     clipped_hamming,
     dice,
-    f_beta,
     hamming,
     jaccard,
     kappa,
@@ -22,12 +21,6 @@ from segrisk.similarity import (
 )
 from segrisk.theory import submodularity
 
-MEMBERS = {
-    **SIMILARITIES,
-    "tversky": tversky(Fraction(3, 10), Fraction(7, 10)),
-    "f_beta": f_beta(2),
-    "weighted_hamming": weighted_hamming(Fraction(3, 10)),
-}
 SUBMODULAR = {"jaccard", "hamming", "clipped_hamming", "weighted_hamming"}
 NOT_SUBMODULAR = {"dice", "kappa", "tversky", "f_beta"}
 

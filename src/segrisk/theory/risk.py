@@ -5,11 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from segrisk.similarity import dice, jaccard
-from segrisk.theory.approximation import approximation
-
-GAP = approximation(jaccard, dice).absolute
-"""3 − 2√2, Proposition 1: the Jaccard risk is at most this far above the Dice risk."""
 ROUNDED = 1e-6
 """How far per-case scores may be from J = D / (2 − D); scores in float32 are this precise."""
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from segrisk.losses.base import Loss, Sum
+from segrisk.losses.base import Sum
 from segrisk.losses.linter.use import Use
 from segrisk.losses.supervision import DeepSupervision
 
@@ -34,7 +34,6 @@ class Probe:
         self.given, self.use = loss, use
         self.loss = alone(loss)
         self.device = _device(loss)
-        self.is_ours = isinstance(self.loss, Loss)
         self.form, self.is_backwards = self._accepted()
         self.shifts_freely = use.classes > 1 and self._shifts_freely()
 
