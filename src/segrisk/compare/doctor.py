@@ -18,6 +18,9 @@ from segrisk.data.images import Header
 from segrisk.scores import Score
 
 UNNAMED = Labelling()
+UNGROUPED = note(
+    "input", "every case is taken as a group of its own: give --groups if a patient has several"
+)
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,8 @@ def _from_folders(request: Request, report: Report) -> _Found:
     models = tuple(trees)
     if any(finding.stops and finding.kind == "input" for finding in findings):
         return _Found(Gathered(models), findings)
+    if not request.groups and not any(file.group for file in reference.files):
+        findings.append(UNGROUPED)
     task = request.task or request.reference.resolve().name
     cases, paired = pair(task, reference, trees, request)
     labelling = next(
@@ -153,6 +158,8 @@ def _from_folders(request: Request, report: Report) -> _Found:
 def _from_manifest(request: Request, report: Report) -> _Found:
     manifest = read_manifest(request.manifest, root=request.root, task=request.task)
     findings = [*manifest.findings, *_bad_names(manifest.models)]
+    if not request.groups and not manifest.grouped:
+        findings.append(UNGROUPED)
     return _inspected(
         request, report, manifest.cases, manifest.models, UNNAMED, manifest.images, findings
     )
@@ -171,9 +178,6 @@ def _inspected(
     if request.groups and cases:
         groups = read_groups(request.groups, [case.case for case in cases])
         cases = [replace(c, group=group) for c, group in zip(cases, groups, strict=True)]
-    elif cases and all(case.group == case.case for case in cases):
-        text = "every case is a group of its own: give --groups if a patient has several"
-        findings.append(note("input", text))
     inspected = inspect(cases, request, labelling, report)
     own = {(c.task, c.case): image for c in cases if (image := image_beside(c.reference))}
     gathered = Gathered(

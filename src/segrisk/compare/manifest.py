@@ -27,6 +27,7 @@ class Manifest:
     cases: tuple[ComparedCase, ...]
     models: tuple[str, ...]
     images: dict[tuple[str, str], Path]
+    grouped: bool
     findings: tuple[Finding, ...]
 
 
@@ -104,11 +105,12 @@ def read_manifest(path: Path, *, root: Path | None = None, task: str = "") -> Ma
     if not rows:
         reader.fault("input", "has no rows: add one for each case")
     if reader.findings:
-        return Manifest((), models, {}, tuple(reader.findings))
+        return Manifest((), models, {}, False, tuple(reader.findings))
     read = [reader.case(line, row) for line, row in rows]
     cases = tuple(case for case in read if case is not None)
     _check_rows(reader, cases)
-    return Manifest(cases, models, reader.images, tuple(reader.findings))
+    grouped = "group" in columns
+    return Manifest(cases, models, reader.images, grouped, tuple(reader.findings))
 
 
 def _check_rows(reader: _Reader, cases: tuple[ComparedCase, ...]) -> None:

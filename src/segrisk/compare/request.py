@@ -88,23 +88,33 @@ def some(names: Iterable[str], shown: int = 5) -> str:
     return ", ".join(names[:shown]) + more
 
 
-def named_models(given: Iterable[str]) -> tuple[tuple[str, Path], ...]:
-    """Models as a command line names them.
+def pairs(option: str, given: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """What a repeated option names.
 
-    >>> named_models(["A=runs/a"])
-    (('A', PosixPath('runs/a')),)
+    >>> pairs("--model", ["A=runs/a", "B=runs/b"])
+    (('A', 'runs/a'), ('B', 'runs/b'))
     """
-    models: dict[str, Path] = {}
+    found: dict[str, str] = {}
     faults = []
     for text in given:
-        name, equals, path = text.partition("=")
-        name = name.strip()
-        if not (equals and name and path):
-            faults.append(f"--model {text!r}: expected NAME=FOLDER, as in --model A=runs/a")
-        elif name in models:
-            faults.append(f"--model {name}: is given twice: give each model a name of its own")
-        else:
-            models[name] = Path(path)
+        name, _, value = (part.strip() for part in text.partition("="))
+        if not (name and value):
+            faults.append(f"{option} {text!r}: expected NAME=VALUE, as in {option} A=runs/a")
+        elif name in found:
+            faults.append(f"{option} {name}: is given twice: give each a name of its own")
+        found[name] = value
     if faults:
         raise DataError(faults)
-    return tuple(models.items())
+    return tuple(found.items())
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """Label values as a command line lists them.
+
+    >>> numbers("1,2,4")
+    (1, 2, 4)
+    """
+    try:
+        return tuple(int(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        raise DataError([f"--labels {text!r} is no list of numbers: give it as 1,2,4"]) from None

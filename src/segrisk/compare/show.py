@@ -1,8 +1,19 @@
 """What `segrisk doctor` prints."""
 
 from rich.console import Console
+from rich.progress import Progress
 
-from segrisk.compare.doctor import Diagnosis
+from segrisk.compare.doctor import Diagnosis, doctor
+from segrisk.compare.request import Request
+
+
+def diagnose(request: Request, console: Console) -> bool:
+    """Examine a request and print what was found; whether a comparison can start."""
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
+        bar = bars.add_task("reading masks", total=None)
+        diagnosis = doctor(request, lambda done, of: bars.update(bar, completed=done, total=of))
+    show(diagnosis, console)
+    return not diagnosis.faults
 
 
 def show(diagnosis: Diagnosis, console: Console) -> None:
