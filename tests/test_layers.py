@@ -12,6 +12,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src"
 LAYERS = {
     "files": 0,
     "names": 0,
+    "processes": 0,
     "similarity": 0,
     "statistics": 0,
     "configuration": 1,
@@ -26,6 +27,7 @@ LAYERS = {
     "data": 3,
     "training": 4,
     "decide": 4,
+    "compare": 4,
     "report": 5,
     "bounds": 6,
     "study": 6,

@@ -47,7 +47,7 @@ def is_volume(path: Path) -> bool:
 
 def is_grey(path: Path) -> bool:
     """Whether a picture's header says one channel; False too where the file cannot be read."""
-    with _naming(path):
+    with naming(path):
         from PIL import Image
     try:
         with Image.open(path) as picture:
@@ -62,7 +62,7 @@ def read_image(path: Path) -> Grid:
     Alpha is dropped and a palette resolved; the scale of the values is kept. DataError names a
     file that cannot be read, holds several pages or time points, or NaN or infinite values.
     """
-    with _naming(path):
+    with naming(path):
         if is_volume(path):
             grid = _read_volume(path, np.dtype(np.float32))
         else:
@@ -76,7 +76,7 @@ def read_mask(path: Path) -> Grid:
     A palette picture gives its indices, a colour picture of grey values those. DataError names a
     file that cannot be read, is coloured, or holds NaN.
     """
-    with _naming(path):
+    with naming(path):
         grid = _read_volume(path, None) if is_volume(path) else _read_picture(path, _labels)
     return _finite(grid, "mask values")
 
@@ -111,7 +111,7 @@ def misplacement(grid: Grid, reference: Grid) -> str | None:
 
 
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
+def naming(path: Path) -> Iterator[None]:
     """Whatever the libraries raise on a broken file becomes one fault that names the file."""
     try:
         yield
