@@ -12,7 +12,6 @@ SOURCE = Path(__file__).resolve().parents[1] / "src"
 LAYERS = {
     "files": 0,
     "names": 0,
-    "options": 0,
     "processes": 0,
     "similarity": 0,
     "statistics": 0,
@@ -32,8 +31,9 @@ LAYERS = {
     "compare": 6,
     "bounds": 6,
     "study": 6,
-    "commands": 7,
-    "cli": 8,
+    "options": 7,
+    "commands": 8,
+    "cli": 9,
 }
 
 

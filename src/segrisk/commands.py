@@ -1,4 +1,4 @@
-"""The command line: `segrisk study`, `losses`, `bounds`, `decide` and `doctor`."""
+"""The command line: `segrisk compare`, `doctor`, `study`, `losses`, `bounds` and `decide`."""
 
 import sys
 import warnings
@@ -245,27 +245,127 @@ def doctor(
     Example: `segrisk doctor --reference labels --model A=runs/a --model B=runs/b`
     """
     with _clear_errors():
-        from segrisk.compare.request import Request, numbers, pairs
         from segrisk.compare.show import diagnose
 
-        models = tuple((name, Path(path)) for name, path in pairs("--model", model or ()))
-        request = Request(
+        request = options.request(
             reference=reference,
-            models=models,
+            model=model,
             manifest=manifest,
-            scores=tuple(scores or ()),
+            scores=scores,
             groups=groups,
             root=root,
-            labels=numbers(labels or ""),
+            labels=labels,
             missing=missing,
             unpredicted=unpredicted,
             extra=extra,
             check_age=check_age,
             tolerance_mm=tolerance_mm,
-            columns=dict(pairs("--column", column or ())),
+            column=column,
         )
         ok = diagnose(request, Console())
     raise typer.Exit(0 if ok else 2)
+
+
+@app.command()
+def compare(
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FOLDER", help="For the report.", show_default=False)
+    ],
+    reference: options.Reference = None,
+    model: options.Models = None,
+    manifest: options.Manifest = None,
+    scores: options.Scores = None,
+    groups: options.Groups = None,
+    images: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Images of the cases, to look at.")
+    ] = None,
+    root: options.Root = None,
+    labels: options.Labels = None,
+    region: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=1,2,4", help="Labels scored as one (default: each alone)."),
+    ] = None,
+    ignore: Annotated[
+        int | None, typer.Option(metavar="LABEL", help="Of references: voxels that do not count.")
+    ] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Scored (default: dice, jaccard).")
+    ] = None,
+    primary: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The metric that decides (the first).")
+    ] = None,
+    nsd_mm: Annotated[
+        float | None, typer.Option(min=0, help="The error that nsd allows.")
+    ] = None,
+    convention: Annotated[
+        str, typer.Option(metavar="NAME", help="What empty masks score.")
+    ] = "segrisk",
+    margin: Annotated[
+        float, typer.Option(min=0, help="A difference that does not matter, for equivalence.")
+    ] = 0.01,
+    alpha: Annotated[float, typer.Option(min=0, max=0.5, help="The level of the tests.")] = 0.05,
+    resamples: Annotated[int, typer.Option(min=99, help="Of tests and intervals.")] = 9999,
+    seed: Annotated[int, typer.Option(min=0, help="Of all resampling.")] = 0,
+    missing: options.Missing = "worst",
+    unpredicted: options.Unpredicted = "refuse",
+    extra: options.Extra = "refuse",
+    check_age: options.CheckAge = False,
+    tolerance_mm: options.Tolerance = None,
+    resample: Annotated[
+        bool, typer.Option("--resample", help="Move predictions to their reference's grid.")
+    ] = False,
+    column: options.Columns = None,
+    task: Annotated[
+        str, typer.Option(metavar="NAME", help="What the task is called.", show_default=False)
+    ] = "",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that score (default: one per processor).")
+    ] = None,
+) -> None:
+    """Which model is better, by how much, and is it real? From masks or scores to the page.
+
+    Writes scores.csv, tests.csv, report.html and more into --out. The exit status is 2 if the input
+    has a fault; `segrisk doctor` lists all of them first.
+
+    Example: `segrisk compare --reference labels --model A=runs/a --model B=runs/b --out results/ab`
+    """
+    with _clear_errors():
+        from segrisk.compare.run import comparison, run_comparison
+
+        request = options.request(
+            reference=reference,
+            model=model,
+            manifest=manifest,
+            scores=scores,
+            groups=groups,
+            root=root,
+            labels=labels,
+            missing=missing,
+            unpredicted=unpredicted,
+            extra=extra,
+            check_age=check_age,
+            tolerance_mm=tolerance_mm,
+            column=column,
+            task=task,
+            resample_to=out / "resampled" if resample else None,
+        )
+        asked = comparison(
+            request,
+            out,
+            metrics=tuple(metric or ()),
+            primary=primary,
+            regions=options.regions(region or ()),
+            ignore=ignore,
+            convention=convention,
+            surface_tolerance_mm=nsd_mm,
+            images=images,
+            margin=margin,
+            alpha=alpha,
+            resamples=resamples,
+            seed=seed,
+            workers=workers,
+        )
+        run_comparison(asked, Console())
 
 
 @contextmanager

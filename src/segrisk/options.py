@@ -1,9 +1,14 @@
 """Options that `segrisk doctor` and `segrisk compare` share: what is compared, and the policies."""
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from segrisk.compare.request import Request
+    from segrisk.metrics import Region
 
 Reference = Annotated[
     Path | None, typer.Option(metavar="FOLDER", help="The references: a folder of masks.")
@@ -54,3 +59,35 @@ Columns = Annotated[
     list[str] | None,
     typer.Option(metavar="algorithm=NAME", help="Of a long table; also task, case and value."),
 ]
+
+
+def request(
+    *,
+    model: list[str] | None,
+    scores: list[Path] | None,
+    labels: str | None,
+    column: list[str] | None,
+    **given: Any,
+) -> "Request":
+    """The request that options make; DataError where one cannot be read."""
+    from segrisk.compare.request import Request, numbers, pairs
+
+    return Request(
+        models=tuple((name, Path(path)) for name, path in pairs("--model", model or ())),
+        scores=tuple(scores or ()),
+        labels=numbers(labels or ""),
+        columns=dict(pairs("--column", column or ())),
+        **given,
+    )
+
+
+def regions(texts: Iterable[str]) -> "tuple[Region, ...]":
+    """The regions that `--region` names; DataError where one cannot be read."""
+    from segrisk.compare.request import numbers, pairs
+    from segrisk.data.errors import DataError
+    from segrisk.metrics import Region
+
+    try:
+        return tuple(Region(name, numbers(values)) for name, values in pairs("--region", texts))
+    except ValueError as error:
+        raise DataError([f"--region: {error}"]) from error

@@ -109,7 +109,12 @@ def image_beside(reference: Path) -> Path | None:
     if reference.parent.name not in beside:
         return None
     folder = reference.parent.with_name(beside[reference.parent.name])
-    names = [f"{case_name(reference)}{channel}" for channel in ("", "_0000")]
+    return image_in(folder, case_name(reference) or "")
+
+
+def image_in(folder: Path, case: str) -> Path | None:
+    """The image of a case in a folder, of several channels the first; None without."""
+    names = [f"{case}{channel}" for channel in ("", "_0000")]
     paths = (folder / (name + ending) for name in names for ending in MASKS)
     return next((path for path in paths if path.is_file()), None)
 

@@ -1,0 +1,299 @@
+"""A comparison from what is asked for to the page: gather, declare, score, test, write."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+
+from segrisk import __version__
+from segrisk.compare.doctor import Gathered, gather
+from segrisk.compare.evaluate import Evaluation, ScorePlan, evaluate
+from segrisk.compare.inspection import Report
+from segrisk.compare.layouts import image_in
+from segrisk.compare.request import Request, some
+from segrisk.compare.views import Views
+from segrisk.data.errors import DataError
+from segrisk.files import digest, write_json
+from segrisk.metrics import CONVENTIONS, Region
+from segrisk.names import nearest
+from segrisk.report.results import Alternative, CaseInfo, Model, Results, StatisticsPlan
+from segrisk.report.summary import Summary
+from segrisk.report.tables import console_tables
+from segrisk.report.write import write_report
+from segrisk.scores import Score
+
+DECLARED = "comparison.json"
+CACHE = "cache"
+UNKNOWN = float("nan")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `segrisk compare` is asked for.
+
+    Without `regions`, those of a dataset.json are scored, or each label of the references.
+    """
+
+    request: Request
+    out: Path
+    statistics: StatisticsPlan = StatisticsPlan()
+    regions: tuple[Region, ...] = ()
+    ignore: int | None = None
+    convention: str = "segrisk"
+    surface_tolerance_mm: float | None = None
+    images: Path | None = None
+    workers: int = 1
+
+
+def comparison(
+    request: Request,
+    out: Path,
+    *,
+    metrics: tuple[str, ...] = (),
+    primary: str | None = None,
+    margin: float = 0.01,
+    alpha: float = 0.05,
+    resamples: int = 9999,
+    seed: int = 0,
+    workers: int | None = None,
+    **given: Any,
+) -> Comparison:
+    """A comparison with its defaults filled in; DataError where what is tested makes no sense."""
+    metrics = metrics or StatisticsPlan.metrics
+    primary = primary or metrics[0]
+    if primary not in metrics:
+        hint = nearest(primary, metrics)
+        raise DataError([f"the primary metric '{primary}' is not among the metrics{hint}"])
+    plan = StatisticsPlan(primary, metrics, alpha, margin, resamples, seed)
+    workers = workers or len(os.sched_getaffinity(0))
+    return Comparison(replace(request, workers=workers), out, plan, workers=workers, **given)
+
+
+def run_comparison(comparison: Comparison, console: Console) -> Summary:
+    """Score, test and report; print the tables. DataError with all faults of the input."""
+    _check_folder(comparison.out)
+    with _progress(console) as follow:
+        gathered = gather(comparison.request, follow("reading masks"))
+    for text in gathered.notes:
+        console.print(f"note: {text}", highlight=False, markup=False, soft_wrap=True)
+    if gathered.scores:
+        results, views = _of_tables(comparison, gathered), None
+    else:
+        results, views = _of_masks(comparison, gathered, console)
+    with console.status("testing and drawing"):
+        summary = write_report(results, comparison.out, views)
+    for table in console_tables(summary):
+        console.print(table)
+    path = comparison.out / "report.html"
+    console.print(f"report: {path}", highlight=False, markup=False, soft_wrap=True)
+    return summary
+
+
+# What is declared before the first score
+
+
+def _check_folder(out: Path) -> None:
+    """Nobody's files are written over."""
+    if out.exists() and any(out.iterdir()) and not (out / DECLARED).exists():
+        raise DataError(
+            [f"{out}: is not empty and holds no comparison: give --out a new or empty folder"]
+        )
+
+
+def _declare(comparison: Comparison, what: dict[str, Any]) -> bool:
+    """Record what is tested, before the first score; whether it was changed since scores exist."""
+    path, own = comparison.out / DECLARED, digest(what)
+    declared = own
+    if path.exists() and (comparison.out / "scores.csv").exists():
+        declared = json.loads(path.read_text(encoding="utf-8"))["declared"]
+    comparison.out.mkdir(parents=True, exist_ok=True)
+    write_json(path, {"declared": declared, "used": own, **what})
+    return declared != own
+
+
+# Masks
+
+
+def _of_masks(
+    comparison: Comparison, gathered: Gathered, console: Console
+) -> tuple[Results, Views]:
+    plan = _plan(comparison, gathered)
+    what = {
+        "statistics": asdict(comparison.statistics),
+        "scores": _described(plan),
+        "models": sorted(gathered.models),
+    }
+    post_hoc = _declare(comparison, what)
+    with _progress(console) as follow:
+        evaluation = evaluate(
+            gathered.cases,
+            plan,
+            cache=comparison.out / CACHE,
+            workers=comparison.workers,
+            report=follow("scoring"),
+        )
+    results = Results(
+        name=_name(comparison, gathered),
+        tasks=tuple(dict.fromkeys(case.task for case in gathered.cases)),
+        models=_models(gathered),
+        cases=tuple(_cases(evaluation)),
+        scores=tuple(_kept(evaluation)),
+        plan=comparison.statistics,
+        post_hoc=post_hoc,
+        notes=(*gathered.notes, *_left_out(evaluation)),
+        provenance=_provenance(what, evaluation.provenance),
+        subject="model",
+        convention=_words(evaluation),
+        alternatives=tuple(_alternatives(evaluation, comparison.statistics.primary)),
+    )
+    return results, Views.of(gathered.cases, _images(comparison, gathered), plan.regions)
+
+
+def _images(comparison: Comparison, gathered: Gathered) -> dict[tuple[str, str], Path]:
+    """The image of each (task, case) that has one; those of a folder that was given come first."""
+    images = dict(gathered.images)
+    for case in gathered.cases if comparison.images else ():
+        if found := image_in(comparison.images, case.case):
+            images[case.task, case.case] = found
+    return images
+
+
+def _plan(comparison: Comparison, gathered: Gathered) -> ScorePlan:
+    labelling = gathered.labelling
+    regions = comparison.regions or tuple(Region(*region) for region in labelling.regions)
+    ignore = labelling.ignore if comparison.ignore is None else comparison.ignore
+    if not regions:
+        labels = [label for label in gathered.labels if label != ignore]
+        # One label may have different values in different files: 1 here, 255 there.
+        many = len(labels) > 1 or ignore is not None
+        regions = tuple(Region(str(label), (label,)) for label in labels) if many else ()
+    try:
+        return ScorePlan(
+            metrics=comparison.statistics.metrics,
+            regions=regions or (Region("foreground"),),
+            ignore=ignore,
+            convention=comparison.convention,
+            tolerance_mm=comparison.surface_tolerance_mm,
+        )
+    except ValueError as error:
+        raise DataError([str(error)]) from error
+
+
+def _described(plan: ScorePlan) -> dict[str, Any]:
+    return {**asdict(plan), "regions": {region.name: region.labels for region in plan.regions}}
+
+
+def _unscored(evaluation: Evaluation) -> set[tuple[str, str, str]]:
+    """(task, case, label) that have no value in some metric: they count in none, for no model."""
+    return {(one.task, one.case, one.label) for one in evaluation.left_out}
+
+
+def _kept(evaluation: Evaluation) -> list[Score]:
+    out = _unscored(evaluation)
+    return [s for s in evaluation.scores if (s.task, s.case, s.label) not in out]
+
+
+def _cases(evaluation: Evaluation) -> list[CaseInfo]:
+    out = _unscored(evaluation)
+    return [
+        CaseInfo(case.task, case.case, case.group, size.fraction, region)
+        for case in evaluation.cases
+        for region, size in case.regions.items()
+        if (case.task, case.case, region) not in out
+    ]
+
+
+def _left_out(evaluation: Evaluation) -> list[str]:
+    by_label: dict[tuple[str, str], list[str]] = {}
+    for task, case, label in sorted(_unscored(evaluation)):
+        by_label.setdefault((task, label), []).append(case)
+    return [
+        f"{task}, {label}: {len(cases)} cases are left out for every model and metric, because "
+        f"the convention '{evaluation.convention.name}' gives some of them no value: {some(cases)}"
+        for (task, label), cases in by_label.items()
+    ]
+
+
+def _words(evaluation: Evaluation) -> str:
+    """The convention, as a caption says it."""
+    convention = evaluation.convention
+    if convention.name == "segrisk":
+        return Results.convention
+    return f"empty masks as in {convention.source}"
+
+
+def _alternatives(evaluation: Evaluation, primary: str) -> list[Alternative]:
+    """The primary metric under every other convention that has it."""
+    found = []
+    for name, convention in CONVENTIONS.items():
+        if name == evaluation.convention.name:
+            continue
+        values = tuple(s for s in evaluation.under(name).values if s.metric == primary)
+        if any(score.value == score.value for score in values):
+            found.append(Alternative(f"{name} ({convention.source})", values))
+    return found
+
+
+# Tables of scores
+
+
+def _of_tables(comparison: Comparison, gathered: Gathered) -> Results:
+    found = {score.metric for score in gathered.scores}
+    metrics = tuple(name for name in comparison.statistics.metrics if name in found)
+    if comparison.statistics.primary not in found:
+        raise DataError(
+            [
+                f"the tables have no {comparison.statistics.primary}: they hold "
+                f"{some(sorted(found))}; name one with --primary"
+            ]
+        )
+    statistics = replace(comparison.statistics, metrics=metrics)
+    scores = tuple(score for score in gathered.scores if score.metric in metrics)
+    what = {"statistics": asdict(statistics), "models": sorted(gathered.models)}
+    groups = {(score.task, score.case): score.group for score in scores}
+    return Results(
+        name=_name(comparison, gathered),
+        tasks=tuple(dict.fromkeys(score.task for score in scores)),
+        models=_models(gathered),
+        cases=tuple(CaseInfo(*key, group, UNKNOWN) for key, group in groups.items()),
+        scores=scores,
+        plan=statistics,
+        post_hoc=_declare(comparison, what),
+        notes=gathered.notes,
+        provenance=_provenance(what, {}),
+        subject="model",
+        convention="empty masks as the tables have them",
+    )
+
+
+# What both have
+
+
+def _models(gathered: Gathered) -> tuple[Model, ...]:
+    return tuple(Model(name, name, "other") for name in gathered.models)
+
+
+def _name(comparison: Comparison, gathered: Gathered) -> str:
+    return comparison.request.task or " · ".join(gathered.models)
+
+
+def _provenance(what: dict[str, Any], scored: dict[str, Any]) -> dict[str, Any]:
+    return {"segrisk": __version__, "declared": digest(what), **what, **scored}
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[Callable[[str], Report]]:
+    """Bars on a terminal, nothing elsewhere; each follows what it is called."""
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
+
+        def follow(what: str) -> Report:
+            bar = bars.add_task(what, total=None)
+            return lambda done, total: bars.update(bar, completed=done, total=total)
+
+        yield follow
