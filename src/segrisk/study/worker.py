@@ -29,6 +29,9 @@ from segrisk.training import checkpoint
 from segrisk.training.fit import Epoch, Examples, Progress, State, Training, fit
 from segrisk.training.predict import mask_at, predict, probabilities_at
 
+At = Callable[[Tensor, tuple[int, ...]], np.ndarray]
+"""From logits (1, *size) to a mask or probabilities on the grid of a case."""
+
 
 @dataclass(frozen=True)
 class Work:
@@ -103,10 +106,10 @@ def _decide(work: Work, folder: Path) -> None:
     write_json(folder / "effort.json", {"seconds": round(time.monotonic() - began, 3)})
 
 
-def held_out_masks(work: Work) -> Iterator[tuple[int, np.ndarray]]:
-    """The mask p > 1/2 of each held-out case, with the weights that the cell starts from."""
+def held_out(work: Work, at: At) -> Iterator[tuple[int, np.ndarray]]:
+    """What `at` makes of each held-out case, with the weights that the cell starts from."""
     network = _network(work, _load(work.cell.data))
-    yield from _maps(work, _fabric(work), network, work.cell.split.test, mask_at)
+    yield from _maps(work, _fabric(work), network, work.cell.split.test, at)
 
 
 def _fabric(work: Work) -> Fabric:
@@ -152,7 +155,7 @@ def _maps(
     fabric: Fabric,
     network: nn.Module,
     part: Sequence[int],
-    at: Callable[[Tensor, tuple[int, ...]], np.ndarray],
+    at: At,
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Each case of `part` with what `at` makes of its logits on its own grid."""
     task, batch = _load(work.cell.data), work.task.schedule.batch_size
