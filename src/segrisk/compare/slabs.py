@@ -7,6 +7,7 @@ map count as memory of the process.
 """
 
 import gzip
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ class MaskFile:
 
     @property
     def size(self) -> int:
-        return int(np.prod(self.space))
+        return math.prod(self.space)
 
 
 @contextmanager
@@ -100,12 +101,16 @@ def read_labels(path: Path) -> np.ndarray:
     with opened(path) as mask, naming(path):
         stored = mask.read(mask.size)
         small = narrow(stored)
-        if small is not None and np.array_equal(mask.relabel(np.arange(256)), np.arange(256)):
-            labels = small
-        else:
+        if small is None:
             values, codes = np.unique(stored, return_inverse=True)
-            labels = mask.relabel(values)[codes.reshape(-1)]
-    return labels.reshape(mask.space, order=mask.order)
+        else:
+            values, codes = np.flatnonzero(np.bincount(small, minlength=256)), small
+        labels = mask.relabel(values)
+        if small is not None:
+            if np.array_equal(labels, values):
+                return small.reshape(mask.space, order=mask.order)
+            labels = np.bincount(values, labels, minlength=256).astype(np.int64)
+    return labels[codes].reshape(mask.space, order=mask.order)
 
 
 @contextmanager
@@ -155,7 +160,7 @@ def _volume(path: Path, stack: ExitStack) -> MaskFile:
         tuple(float(size) for size in voxel_sizes(image.affine)),
         "F",
         _labels(path, slope, intercept),
-        _reader(stream, proxy.dtype),
+        _reader(stream, proxy.dtype, math.prod(shape)),
     )
 
 
@@ -172,7 +177,14 @@ def _array(path: Path, stack: ExitStack) -> MaskFile:
             [f"{shown(path)}: holds {dtype} of shape {shape}: save a mask as whole numbers"]
         )
     order = "F" if fortran else "C"
-    return MaskFile(path, shape, (1.0,) * len(shape), order, _labels(path), _reader(stream, dtype))
+    return MaskFile(
+        path,
+        shape,
+        (1.0,) * len(shape),
+        order,
+        _labels(path),
+        _reader(stream, dtype, math.prod(shape)),
+    )
 
 
 def _whole(path: Path) -> MaskFile:
@@ -231,10 +243,16 @@ def _skip(stream: IO[bytes], count: int) -> None:
     _fill(stream, memoryview(bytearray(count)))
 
 
-def _reader(stream: IO[bytes], dtype: np.dtype) -> Callable[[int], np.ndarray]:
+def _reader(stream: IO[bytes], dtype: np.dtype, size: int) -> Callable[[int], np.ndarray]:
+    left = size
+
     def read(count: int) -> np.ndarray:
+        nonlocal left
         block = np.empty(count, dtype)
         _fill(stream, memoryview(block.view(np.uint8)))
+        left -= count
+        if not left:
+            stream.read(1)  # past the last voxel, where gzip compares its checksum
         return block
 
     return read
@@ -245,5 +263,5 @@ def _fill(stream: IO[bytes], view: memoryview) -> None:
     while filled < len(view):
         got = stream.readinto(view[filled:])
         if not got:
-            raise EOFError(f"it ends {len(view) - filled} bytes early")
+            raise EOFError("it ends before its last voxel")
         filled += got
