@@ -6,16 +6,16 @@ import numpy as np
 from segrisk.compare.cases import ComparedCase
 
 
-def save(path, labels, spacing=None, slope=None, intercept=None):
-    """Write stored numbers as they are, with a scaling in the header where one is given."""
+def save(path, labels, spacing=None):
+    """Write labels as they are, in the format that the name says."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".npy":
         np.save(path, labels)
         return path
-    image = nibabel.Nifti1Image(labels, np.diag([*(spacing or (1.0,) * 3), 1.0]))
-    if slope is not None:
-        image.header.set_slope_inter(slope, intercept)
-    image.to_filename(path)
+    if path.suffix == ".npz":
+        np.savez_compressed(path, labels)
+        return path
+    nibabel.Nifti1Image(labels, np.diag([*(spacing or (1.0,) * 3), 1.0])).to_filename(path)
     return path
 
 

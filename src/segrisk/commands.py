@@ -1,4 +1,4 @@
-"""The command line: `segrisk study`, `losses`, `bounds` and `decide`."""
+"""The command line: `segrisk study`, `losses`, `bounds`, `decide` and `doctor`."""
 
 import sys
 import warnings
@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from segrisk import __version__
+from segrisk import __version__, options
 from segrisk.losses_app import losses_app
 
 app = typer.Typer(
@@ -205,6 +205,52 @@ def decide(
 
         request = Request(folder, out, metric, rule, reference, folds, groups, overwrite)
         decide_folder(request, Console())
+
+
+@app.command()
+def doctor(
+    reference: options.Reference = None,
+    model: options.Models = None,
+    manifest: options.Manifest = None,
+    scores: options.Scores = None,
+    groups: options.Groups = None,
+    root: options.Root = None,
+    labels: options.Labels = None,
+    missing: options.Missing = "worst",
+    unpredicted: options.Unpredicted = "refuse",
+    extra: options.Extra = "refuse",
+    check_age: options.CheckAge = False,
+    tolerance_mm: options.Tolerance = None,
+    column: options.Columns = None,
+) -> None:
+    """Explain what is wrong with references, predictions and tables before they are compared.
+
+    Nothing is written. The exit status is 2 if there is a fault.
+
+    Example: `segrisk doctor --reference labels --model A=runs/a --model B=runs/b`
+    """
+    with _clear_errors():
+        from segrisk.compare.request import Request, numbers, pairs
+        from segrisk.compare.show import diagnose
+
+        models = tuple((name, Path(path)) for name, path in pairs("--model", model or ()))
+        request = Request(
+            reference=reference,
+            models=models,
+            manifest=manifest,
+            scores=tuple(scores or ()),
+            groups=groups,
+            root=root,
+            labels=numbers(labels or ""),
+            missing=missing,
+            unpredicted=unpredicted,
+            extra=extra,
+            check_age=check_age,
+            tolerance_mm=tolerance_mm,
+            columns=dict(pairs("--column", column or ())),
+        )
+        ok = diagnose(request, Console())
+    raise typer.Exit(0 if ok else 2)
 
 
 @contextmanager

@@ -12,12 +12,11 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from segrisk.data.content import WHOLE
 from segrisk.data.errors import DataError, shown
-from segrisk.data.images import PICTURES, VOLUMES, read_mask
-from segrisk.data.readers import WHOLE, Folder
+from segrisk.data.images import MASKS, read_mask
+from segrisk.data.readers import Folder
 
-ARRAYS = (".npy", ".npz")
-SUFFIXES = (*VOLUMES, *PICTURES, *ARRAYS)
 ALONE = 32
 """Up to this many files are read by this process: starting others would take longer."""
 
@@ -79,14 +78,14 @@ def _files(path: Path) -> list[Path]:
             files = sorted(
                 file
                 for file in directory.iterdir()
-                if file.name.lower().endswith(SUFFIXES)
+                if file.name.lower().endswith(MASKS)
                 and not file.name.startswith(".")
                 and not file.is_dir()
             )
             if files:
                 return files
     raise DataError(
-        [f"{path}: has no masks, here or in labels/: expected files {', '.join(SUFFIXES)}"]
+        [f"{path}: has no masks, here or in labels/: expected files {', '.join(MASKS)}"]
     )
 
 
@@ -118,45 +117,12 @@ def _counted(files: list[Path], threshold: float | None, workers: int | None) ->
 
 def _count(path: Path, threshold: float | None) -> _Counts:
     try:
-        values = _array(path) if path.suffix.lower() in ARRAYS else read_mask(path).values
-        if not values.size:
-            raise DataError([f"{shown(path)}: has shape {values.shape}, no voxels: remove it"])
+        values = read_mask(path).values
         if threshold is not None:
             return _Counts(path, values.size, {1: int(np.count_nonzero(values > threshold))})
         return _Counts(path, values.size, _by_value(path, values))
     except DataError as error:
         return _Counts(path, 0, {}, error.faults[0])
-
-
-def _array(path: Path) -> np.ndarray:
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.lib.npyio.NpzFile):
-            with loaded as archive:
-                names = archive.files
-                if len(names) != 1:
-                    raise DataError(
-                        [
-                            f"{shown(path)}: holds {len(names)} arrays ({', '.join(names[:4])}), "
-                            "where one mask is expected: save the mask alone"
-                        ]
-                    )
-                loaded = archive[names[0]]
-    except DataError:
-        raise
-    except Exception as error:  # NumPy raises everything from EOFError to BadZipFile
-        reason = " ".join(str(error).split())
-        raise DataError(
-            [f"{shown(path)}: cannot be read ({type(error).__name__}: {reason}): save it again"]
-        ) from error
-    if loaded.dtype.kind not in "biuf":
-        raise DataError([f"{shown(path)}: holds {loaded.dtype} values: save numbers"])
-    bad = loaded.size - int(np.isfinite(loaded).sum())
-    if bad:
-        raise DataError(
-            [f"{shown(path)}: {bad} of {loaded.size} mask values are NaN or infinite: replace them"]
-        )
-    return loaded
 
 
 def _by_value(path: Path, values: np.ndarray) -> dict[int, int]:

@@ -1,6 +1,6 @@
 """Masks read block by block: a file of any size is counted in a few megabytes.
 
-NIfTI, compressed or not, and NumPy's .npy are streams of numbers in the order of the file; others
+NIfTI and NumPy's files, compressed or not, are streams of numbers in the order of the file; others
 are read whole. No number is scaled or turned into float64: what is stored is counted, and the few
 values that occur are translated afterwards. Nothing is mapped into memory, since the pages of a
 map count as memory of the process.
@@ -16,8 +16,9 @@ from typing import IO
 
 import numpy as np
 
+from segrisk.data.arrays import open_array
 from segrisk.data.errors import DataError, shown
-from segrisk.data.images import is_volume, naming, read_mask
+from segrisk.data.images import ARRAYS, is_volume, naming, read_mask
 from segrisk.metrics import JointCounts, Tally
 from segrisk.metrics.counts import narrow, whole_labels
 
@@ -51,7 +52,7 @@ def opened(path: Path) -> Iterator[MaskFile]:
         with naming(path):
             if is_volume(path):
                 mask = _volume(path, stack)
-            elif path.name.lower().endswith(".npy"):
+            elif path.name.lower().endswith(ARRAYS):
                 mask = _array(path, stack)
             else:
                 mask = _whole(path)
@@ -165,23 +166,12 @@ def _volume(path: Path, stack: ExitStack) -> MaskFile:
 
 
 def _array(path: Path, stack: ExitStack) -> MaskFile:
-    stream = stack.enter_context(path.open("rb"))
-    version = np.lib.format.read_magic(stream)
-    header = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }[version]
-    shape, fortran, dtype = header(stream)
-    if dtype.kind not in "biuf" or 0 in shape:
-        raise DataError(
-            [f"{shown(path)}: holds {dtype} of shape {shape}: save a mask as whole numbers"]
-        )
-    order = "F" if fortran else "C"
+    stream, (shape, fortran, dtype) = stack.enter_context(open_array(path))
     return MaskFile(
         path,
         shape,
         (1.0,) * len(shape),
-        order,
+        "F" if fortran else "C",
         _labels(path),
         _reader(stream, dtype, math.prod(shape)),
     )

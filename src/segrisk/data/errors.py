@@ -26,6 +26,10 @@ class DataError(ValueError):
         return "\n".join([*self.faults[:SHOWN], *tail])
 
 
+class UnreadableError(DataError):
+    """A file that cannot be read at all: broken, cut off, or not what its name says."""
+
+
 class DataWarning(UserWarning):
     """Something about the data that is allowed, and probably not meant."""
 

@@ -1,4 +1,4 @@
-"""One file of an image or a mask: pictures through Pillow, volumes through nibabel."""
+"""One file of an image or a mask: pictures through Pillow, NIfTI through nibabel, others beside."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,13 +9,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from segrisk.data.errors import DataError, shown
+from segrisk.data.arrays import array_header, read_array
+from segrisk.data.errors import DataError, UnreadableError, shown
+from segrisk.data.itk import itk_header, read_itk
 
 if TYPE_CHECKING:
+    from nibabel.spatialimages import SpatialImage
     from PIL.Image import Image
 
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 VOLUMES = (".nii.gz", ".nii")
+ITK = (".nrrd", ".mha", ".mhd")
+ARRAYS = (".npy", ".npz")
+MASKS = (*VOLUMES, *ITK, *ARRAYS, *PICTURES)
+"""The endings of all files that `read_mask` reads; case does not matter."""
 
 COLOUR = {"P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "HSV", "LAB"}
 ORIENTATION = 0x0112  # the EXIF tag
@@ -40,9 +47,28 @@ class Grid:
         return self.values.shape[1:]
 
 
+@dataclass(frozen=True)
+class Header:
+    """What one file says of its grid, as in `Grid`, before any value is read.
+
+    `spacing_mm` is None where the file does not know it. `dtype` is that of the stored values.
+    """
+
+    path: Path
+    space: tuple[int, ...]
+    spacing_mm: tuple[float, ...] | None
+    affine: np.ndarray | None
+    dtype: np.dtype
+
+
 def is_volume(path: Path) -> bool:
     """Whether the file is a NIfTI volume, by its name."""
     return path.name.lower().endswith(VOLUMES)
+
+
+def is_picture(path: Path) -> bool:
+    """Whether the file is a picture, by its name."""
+    return path.name.lower().endswith(PICTURES)
 
 
 def is_grey(path: Path) -> bool:
@@ -76,15 +102,69 @@ def read_mask(path: Path) -> Grid:
     A palette picture gives its indices, a colour picture of grey values those. DataError names a
     file that cannot be read, is coloured, or holds NaN.
     """
+    return _finite(read_stored(path), "mask values")
+
+
+def read_stored(path: Path) -> Grid:
+    """Like `read_mask`, but NaN and infinite values are left in."""
+    name = path.name.lower()
     with naming(path):
-        grid = _read_volume(path, None) if is_volume(path) else _read_picture(path, _labels)
-    return _finite(grid, "mask values")
+        if name.endswith(VOLUMES):
+            return _read_volume(path, None)
+        if name.endswith(ITK):
+            return Grid(path, *read_itk(path))
+        if name.endswith(ARRAYS):
+            values = read_array(path)[None]
+            return Grid(path, values, (1.0,) * (values.ndim - 1), None)
+        return _read_picture(path, _labels)
 
 
-def misplacement(grid: Grid, reference: Grid) -> str | None:
+def read_header(path: Path) -> Header:
+    """What a mask's file says of its grid; DataError names a file that does not even say that."""
+    name = path.name.lower()
+    with naming(path):
+        if name.endswith(VOLUMES):
+            import nibabel
+
+            return volume_header(path, nibabel.load(path))
+        if name.endswith(ITK):
+            return Header(path, *itk_header(path))
+        if name.endswith(ARRAYS):
+            return Header(path, *array_header(path))
+        from PIL import Image
+
+        with Image.open(path) as picture:
+            kind = np.dtype({"F": np.float32}.get(picture.mode, np.uint8))
+            return Header(path, picture.size[::-1], None, None, kind)
+
+
+def corner_distance_mm(affine: np.ndarray, other: np.ndarray, space: tuple[int, ...]) -> float:
+    """The distance of the corners of a volume as two affines place them, the largest of all 8."""
+    corners = [(*corner, 1) for corner in product(*((0, size - 1) for size in space))]
+    moved = (affine - other) @ np.array(corners, dtype=float).T
+    return float(np.linalg.norm(moved[:3], axis=0).max())
+
+
+def orientation(affine: np.ndarray) -> str:
+    """Where the axes of an array point to in the body, such as RAS; letters as in NIfTI.
+
+    >>> orientation(np.diag([-1.0, -1.0, 2.0, 1.0]))
+    'LPS'
+    """
+    letters = ""
+    for column in affine[:3, :3].T:
+        axis = int(np.abs(column).argmax())
+        letters += ("LR", "PA", "IS")[axis][int(column[axis] > 0)]
+    return letters
+
+
+def misplacement(
+    grid: Grid | Header, reference: Grid | Header, tolerance_mm: float | None = None
+) -> str | None:
     """Why the voxels of two files are not the same points of space; None where they are.
 
-    Placement is compared at the 8 corners of the volume, where two affines differ most.
+    Placement is compared at the 8 corners of the volume, where two affines differ most. Without
+    `tolerance_mm`, what rounding in a header may move is allowed: 0.1 % of the largest spacing.
     """
     other = shown(reference.path)
     if grid.space != reference.space:
@@ -92,21 +172,27 @@ def misplacement(grid: Grid, reference: Grid) -> str | None:
             f"{shown(grid.path)}: shape {grid.space} differs from {reference.space} of {other}: "
             "check that they belong together, or resample one to the grid of the other"
         )
-    if not np.allclose(grid.spacing_mm, reference.spacing_mm, rtol=PLACEMENT, atol=0):
+    own, others = grid.spacing_mm, reference.spacing_mm
+    if own and others and not np.allclose(own, others, rtol=PLACEMENT, atol=0):
         return (
-            f"{shown(grid.path)}: spacing {_rounded(grid.spacing_mm)} mm differs from "
-            f"{_rounded(reference.spacing_mm)} mm of {other}: mend the header that is wrong"
+            f"{shown(grid.path)}: spacing {_rounded(own)} mm differs from "
+            f"{_rounded(others)} mm of {other}: mend the header that is wrong, or resample one to "
+            "the grid of the other"
         )
     if grid.affine is None or reference.affine is None:
         return None
-    corners = [(*corner, 1) for corner in product(*((0, size - 1) for size in grid.space))]
-    moved = (grid.affine - reference.affine) @ np.array(corners, dtype=float).T
-    distance = np.linalg.norm(moved[:3], axis=0).max()
-    if distance <= PLACEMENT * max(reference.spacing_mm):
+    if tolerance_mm is None:
+        tolerance_mm = PLACEMENT * max(others or (1.0,))
+    distance = corner_distance_mm(grid.affine, reference.affine, grid.space)
+    if distance <= tolerance_mm:
         return None
+    axes, other_axes = orientation(grid.affine), orientation(reference.affine)
+    turned = f" (axes {axes}, there {other_axes})" if axes != other_axes else ""
+    entries = np.abs(grid.affine - reference.affine).max()
     return (
         f"{shown(grid.path)}: its affine places a corner {distance:.4g} mm away from where {other} "
-        "has it: mend the header that is wrong, or resample one to the grid of the other"
+        f"has it{turned}, its entries differ by up to {entries:.4g}: mend the header that is "
+        "wrong, or resample one to the grid of the other"
     )
 
 
@@ -119,13 +205,13 @@ def naming(path: Path) -> Iterator[None]:
         raise
     except ImportError as error:
         needed = "nibabel" if is_volume(path) else "pillow"
+        if path.name.lower().endswith(ITK):
+            needed = "SimpleITK"
         raise ImportError(f"reading {path.name} needs {needed}: pip install {needed}") from error
     except Exception as error:  # Pillow and nibabel raise everything from EOFError to SyntaxError
         reason = " ".join(str(error).replace(str(path), path.name).split())
-        raise _fault(
-            path,
-            f"cannot be read ({type(error).__name__}: {reason}): copy or export the file again",
-        ) from error
+        text = f"cannot be read ({type(error).__name__}: {reason}): copy or export the file again"
+        raise UnreadableError([f"{shown(path)}: {text}"]) from error
 
 
 def _fault(path: Path, text: str) -> DataError:
@@ -144,10 +230,8 @@ def _finite(grid: Grid, what: str) -> Grid:
     return grid
 
 
-def _read_volume(path: Path, dtype: np.dtype | None) -> Grid:
-    import nibabel
-
-    volume = nibabel.load(path, mmap=False)
+def volume_header(path: Path, volume: "SpatialImage") -> Header:
+    """The header of a NIfTI file; DataError where it is no single volume of real numbers."""
     shape = volume.shape
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
@@ -157,14 +241,23 @@ def _read_volume(path: Path, dtype: np.dtype | None) -> Grid:
             f"has shape {volume.shape}, where 3 axes are expected: save each channel or time "
             "point of a 4D file as a 3D file of its own (ID_0000.nii.gz, ID_0001.nii.gz, …)",
         )
-    if volume.get_data_dtype().kind not in "biuf":
-        raise _fault(path, f"holds {volume.get_data_dtype()} values: save it as real numbers")
+    dtype = volume.get_data_dtype()
+    if dtype.kind not in "biuf":
+        raise _fault(path, f"holds {dtype} values: save it as real numbers")
     spacing = tuple(float(zoom) for zoom in volume.header.get_zooms()[:3])
     if not all(np.isfinite(spacing)):  # nibabel itself makes 0 to 1 and drops the sign
         raise _fault(path, f"has spacing {spacing} mm, which is impossible: mend the header")
+    return Header(path, shape, spacing, np.asarray(volume.affine, dtype=float), dtype)
+
+
+def _read_volume(path: Path, dtype: np.dtype | None) -> Grid:
+    import nibabel
+
+    volume = nibabel.load(path, mmap=False)
+    header = volume_header(path, volume)
     with np.errstate(over="ignore"):  # beyond float32 becomes infinite, which is refused after
-        values = np.asarray(volume.dataobj, dtype=dtype).reshape(shape)
-    return Grid(path, values[None], spacing, np.asarray(volume.affine, dtype=float))
+        values = np.asarray(volume.dataobj, dtype=dtype).reshape(header.space)
+    return Grid(path, values[None], header.spacing_mm, header.affine)
 
 
 def _read_picture(path: Path, convert: "Callable[[Image], np.ndarray]") -> Grid:

@@ -13,6 +13,7 @@ from typing import TypeVar
 import numpy as np
 
 from segrisk.data.case import Case
+from segrisk.data.content import WHOLE
 from segrisk.data.errors import DataError, DataWarning, shown
 from segrisk.data.images import (
     PICTURES,
@@ -28,7 +29,6 @@ from segrisk.data.images import (
 T = TypeVar("T")
 
 CHANNEL = re.compile(r"(?P<id>.+)_(?P<channel>\d{4})")
-WHOLE = 1e-3  # how far from a whole number a scaled label of a float NIfTI may lie
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.progress import track
 
 from segrisk.data.errors import DataError
+from segrisk.data.groups import read_groups
 from segrisk.decide.maps import MapFile, ProbabilityMap, find_maps, read_map
 from segrisk.decide.masks import find_references, mask_names, read_reference
-from segrisk.decide.table import read_groups
 from segrisk.decision import (
     ExactIndependent,
     FixedThreshold,

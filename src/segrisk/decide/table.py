@@ -1,12 +1,11 @@
-"""The tables of `segrisk decide`: groups that are read, scores that are written."""
+"""The table of scores that `segrisk decide` writes."""
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from segrisk.data.errors import DataError
 from segrisk.files import write_text
 
 
@@ -49,21 +48,3 @@ def write_table(path: Path, rows: Iterable[ScoredMask], metric: str) -> None:
             ]
         )
     write_text(path, buffer.getvalue())
-
-
-def read_groups(path: Path, ids: Sequence[str]) -> list[str]:
-    """The group of each id, from a CSV file with the columns id and group."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            table = csv.DictReader(file)
-            columns, rows = table.fieldnames or [], list(table)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError([f"{path}: cannot be read ({error}): save it as CSV in UTF-8"]) from error
-    missing = [column for column in ("id", "group") if column not in columns]
-    if missing:
-        raise DataError([f"{path}: has no column {' and '.join(missing)}: add it"])
-    group_of = {(row["id"] or "").strip(): (row["group"] or "").strip() for row in rows}
-    absent = [id for id in ids if not group_of.get(id)]
-    if absent:
-        raise DataError([f"{path}: has no group for {', '.join(absent[:3])}: add a row for each"])
-    return [group_of[id] for id in ids]

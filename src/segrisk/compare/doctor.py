@@ -1,0 +1,216 @@
+"""Everything that is wrong with the input, said before anything is computed; and what is right."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from segrisk.compare.cases import ComparedCase
+from segrisk.compare.gate import pair
+from segrisk.compare.geometry import resample, write_moved
+from segrisk.compare.inspection import Inspected, Report, inspect
+from segrisk.compare.layouts import Labelling, find_masks, image_beside
+from segrisk.compare.manifest import read_manifest
+from segrisk.compare.request import RESERVED, Finding, Request, note, refuse_if
+from segrisk.compare.tables import complete, is_table, read_model, read_models
+from segrisk.data.errors import DataError
+from segrisk.data.groups import read_groups
+from segrisk.data.images import Header
+from segrisk.scores import Score
+
+UNNAMED = Labelling()
+UNGROUPED = note(
+    "input", "every case is taken as a group of its own: give --groups if a patient has several"
+)
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What a comparison computes on: `cases` with files, or else the `scores` of tables.
+
+    Every model has every case. `labels` are the values besides 0 in the references, `labelling`
+    what a dataset.json says of them; `images` has the image of a (task, case) where there is one;
+    `notes` say what was resolved by policy, and belong into every report.
+    """
+
+    models: tuple[str, ...]
+    cases: tuple[ComparedCase, ...] = ()
+    labels: tuple[int, ...] = ()
+    labelling: Labelling = UNNAMED
+    images: Mapping[tuple[str, str], Path] = field(default_factory=dict)
+    scores: tuple[Score, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What was found: `faults` stop a comparison, `notes` are what it would resolve by policy."""
+
+    models: tuple[str, ...]
+    n_cases: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def faults(self) -> tuple[Finding, ...]:
+        return tuple(finding for finding in self.findings if finding.stops)
+
+    @property
+    def notes(self) -> tuple[Finding, ...]:
+        return tuple(finding for finding in self.findings if not finding.stops)
+
+
+@dataclass
+class _Found:
+    """What is gathered, with its findings, faults or not."""
+
+    gathered: Gathered
+    findings: list[Finding]
+    inspected: Inspected | None = None
+
+
+def doctor(request: Request, report: Report = lambda done, of: None) -> Diagnosis:
+    """Explain every fault of the input; nothing is computed, and nothing is written."""
+    found = _find(request, report)
+    gathered = found.gathered
+    count = len(gathered.cases) or len({(s.task, s.case) for s in gathered.scores})
+    return Diagnosis(gathered.models, count, tuple(found.findings))
+
+
+def gather(request: Request, report: Report = lambda done, of: None) -> Gathered:
+    """The cases or scores of a request; DataError with every fault, if there is one.
+
+    Predictions that lie on another grid are resampled here, where that was asked for.
+    """
+    found = _find(request, report)
+    refuse_if(found.findings)
+    gathered = found.gathered
+    if found.inspected and request.resample_to:
+        cases, moved = _moved(found.inspected, request.resample_to)
+        gathered = replace(gathered, cases=cases)
+        found.findings += moved
+    notes = tuple(finding.text for finding in found.findings)
+    return replace(gathered, notes=tuple(dict.fromkeys(notes)))
+
+
+def _find(request: Request, report: Report) -> _Found:
+    findings = _contradictions(request)
+    if findings:
+        return _Found(Gathered(tuple(name for name, _ in request.models)), findings)
+    try:
+        if request.manifest:
+            return _from_manifest(request, report)
+        if request.reference:
+            return _from_folders(request, report)
+        return _from_tables(request)
+    except DataError as error:
+        faults = [Finding("input", text) for text in error.faults]
+        return _Found(Gathered(tuple(name for name, _ in request.models)), faults)
+
+
+def _contradictions(request: Request) -> list[Finding]:
+    """What cannot be meant, seen without opening a file."""
+    texts = []
+    if request.manifest and (request.reference or request.models or request.scores):
+        texts.append("a manifest says it all: leave out --reference, --model and --scores")
+    if request.scores and request.reference:
+        texts.append("--scores are computed already: leave out --reference, or --scores")
+    if not (request.manifest or request.models or request.scores):
+        texts.append("no model is given: give --reference and --model NAME=FOLDER, or --manifest")
+    places: dict[Path, str] = {}
+    for name, path in request.models:
+        same = places.setdefault(path.resolve(), name)
+        if same != name:
+            texts.append(f"{same} and {name} are the same folder, {path}: correct one")
+        if request.reference and path.resolve() == request.reference.resolve():
+            texts.append(f"{name}: is the folder of the references itself: correct it")
+        if request.reference and is_table(path):
+            texts.append(f"{name}: {path} is a table of scores: leave out --reference")
+    return [Finding("input", text) for text in texts] + _bad_names(n for n, _ in request.models)
+
+
+def _bad_names(models: Iterable[str]) -> list[Finding]:
+    """Names become folders and columns, so they must be able to."""
+    bad = [m for m in models if m in RESERVED or m.startswith(".") or set(m) & set("/\\")]
+    text = "cannot name a model: give a name without slashes that is no column of a manifest"
+    return [Finding("input", f"{model!r} {text}") for model in bad]
+
+
+def _from_folders(request: Request, report: Report) -> _Found:
+    reference = find_masks(request.reference)
+    trees = {model: find_masks(path) for model, path in request.models}
+    findings = [replace(f, text=f"reference {f.text}") for f in reference.findings]
+    for model, tree in trees.items():
+        findings += [replace(f, text=f"{model}: {f.text}") for f in tree.findings]
+    models = tuple(trees)
+    if any(finding.stops and finding.kind == "input" for finding in findings):
+        return _Found(Gathered(models), findings)
+    if not request.groups and not any(file.group for file in reference.files):
+        findings.append(UNGROUPED)
+    task = request.task or request.reference.resolve().name
+    cases, paired = pair(task, reference, trees, request)
+    labelling = next(
+        (t.labelling for t in (reference, *trees.values()) if t.labelling.regions), UNNAMED
+    )
+    return _inspected(request, report, cases, models, labelling, {}, [*findings, *paired])
+
+
+def _from_manifest(request: Request, report: Report) -> _Found:
+    manifest = read_manifest(request.manifest, root=request.root, task=request.task)
+    findings = [*manifest.findings, *_bad_names(manifest.models)]
+    if not request.groups and not manifest.grouped:
+        findings.append(UNGROUPED)
+    return _inspected(
+        request, report, manifest.cases, manifest.models, UNNAMED, manifest.images, findings
+    )
+
+
+def _inspected(
+    request: Request,
+    report: Report,
+    cases: Sequence[ComparedCase],
+    models: tuple[str, ...],
+    labelling: Labelling,
+    images: Mapping[tuple[str, str], Path],
+    findings: list[Finding],
+) -> _Found:
+    cases = list(cases)
+    if request.groups and cases:
+        groups = read_groups(request.groups, [case.case for case in cases])
+        cases = [replace(c, group=group) for c, group in zip(cases, groups, strict=True)]
+    inspected = inspect(cases, request, labelling, report)
+    own = {(c.task, c.case): image for c in cases if (image := image_beside(c.reference))}
+    gathered = Gathered(
+        models, inspected.cases, inspected.labels, labelling, {**own, **images}, (), ()
+    )
+    return _Found(gathered, [*findings, *inspected.findings], inspected)
+
+
+def _from_tables(request: Request) -> _Found:
+    tables = [read_model(model, path, request) for model, path in request.models]
+    tables += [read_models(path, request) for path in request.scores]
+    scores, findings = complete(tables, request)
+    if request.groups and scores:
+        groups = read_groups(request.groups, [score.case for score in scores])
+        scores = [replace(s, group=group) for s, group in zip(scores, groups, strict=True)]
+    models = tuple(dict.fromkeys(score.model for table in tables for score in table.scores))
+    return _Found(Gathered(models, scores=tuple(scores)), findings)
+
+
+def _moved(inspected: Inspected, folder: Path) -> tuple[tuple[ComparedCase, ...], list[Finding]]:
+    """The cases with resampled predictions in place of those on another grid, and what was done."""
+    elsewhere: dict[tuple[str, str, int], list[str]] = {}
+    for case, model in inspected.elsewhere:
+        elsewhere.setdefault((case.task, case.case, case.seed), []).append(model)
+    cases, findings = [], []
+    for case in inspected.cases:
+        predictions = dict(case.predictions)
+        for model in elsewhere.get((case.task, case.case, case.seed), ()):
+            grid: Header = inspected.headers[case.reference]
+            moved = resample(predictions[model], grid)
+            name = f"{case.case}.nii.gz" if not case.seed else f"{case.case}_seed{case.seed}.nii.gz"
+            predictions[model] = folder / model / case.task / name
+            write_moved(predictions[model], moved, grid)
+            lost = f"; {moved.lost} foreground voxels lie outside it" if moved.lost else ""
+            text = f"{model}: {case.case} was resampled (nearest voxel) to its reference's grid"
+            findings.append(note("geometry", text + lost, [case.case]))
+        cases.append(replace(case, predictions=predictions))
+    return tuple(cases), findings

@@ -1,0 +1,120 @@
+"""What a comparison is asked for, and how what is wrong with it is said."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from segrisk.data.errors import DataError
+
+RESERVED = ("task", "case", "group", "fold", "seed", "reference", "image")
+"""Columns of a manifest that are no model."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """Where masks or scores are, and the policies that hold for every model alike.
+
+    Give a `reference` folder and `models`; or a `manifest`; or tables of scores, as `models` (a
+    file of one model) or as `scores` (a file of several).
+
+    `missing`: a prediction that is missing, unreadable or holds NaN is scored as the worst value,
+    or refused. `unpredicted`: a reference that no model predicted is refused, scored as the worst
+    value of all, or left out. `extra`: a prediction without reference is refused or left out.
+    `check_age`: a prediction that is older than its reference is refused. Whatever is not refused
+    is named. `resample_to` is the folder for predictions that are moved to their reference's grid;
+    without it, another grid is refused.
+    """
+
+    reference: Path | None = None
+    models: tuple[tuple[str, Path], ...] = ()
+    manifest: Path | None = None
+    scores: tuple[Path, ...] = ()
+    task: str = ""
+    groups: Path | None = None
+    root: Path | None = None
+    """What no path of a manifest may leave; its own folder, unless another is declared."""
+    labels: tuple[int, ...] = ()
+    """Values besides 0 that masks may hold; those of the references, if none are given."""
+    missing: Literal["worst", "refuse"] = "worst"
+    unpredicted: Literal["refuse", "worst", "leave-out"] = "refuse"
+    extra: Literal["refuse", "leave-out"] = "refuse"
+    check_age: bool = False
+    tolerance_mm: float | None = None
+    resample_to: Path | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Of a long table of scores: which column is the task, algorithm, case and value."""
+    metric: str = "dice"
+    """What the values are, of a table that does not say."""
+    empty: float = 1.0
+    """The overlap of two empty masks, where a table leaves it open."""
+    workers: int = 2
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about the input, in a sentence; `stops` if nothing can be computed before.
+
+    `kind` is one of: input, missing, unpredicted, extra, duplicate, stale, unreadable, nan, labels,
+    geometry, table, software.
+    """
+
+    kind: str
+    text: str
+    stops: bool = True
+    cases: tuple[str, ...] = ()
+
+
+def note(kind: str, text: str, cases: Iterable[str] = ()) -> Finding:
+    """A finding that stops nothing."""
+    return Finding(kind, text, False, tuple(cases))
+
+
+def refuse_if(findings: Iterable[Finding]) -> None:
+    """DataError with every finding that stops, if any does."""
+    faults = [finding.text for finding in findings if finding.stops]
+    if faults:
+        raise DataError(faults)
+
+
+def some(names: Iterable[str], shown: int = 5) -> str:
+    """The first names of many.
+
+    >>> some(["a", "b", "c"], shown=2)
+    'a, b and 1 more'
+    """
+    names = list(names)
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more
+
+
+def pairs(option: str, given: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """What a repeated option names.
+
+    >>> pairs("--model", ["A=runs/a", "B=runs/b"])
+    (('A', 'runs/a'), ('B', 'runs/b'))
+    """
+    found: dict[str, str] = {}
+    faults = []
+    for text in given:
+        name, _, value = (part.strip() for part in text.partition("="))
+        if not (name and value):
+            faults.append(f"{option} {text!r}: expected NAME=VALUE, as in {option} A=runs/a")
+        elif name in found:
+            faults.append(f"{option} {name}: is given twice: give each a name of its own")
+        found[name] = value
+    if faults:
+        raise DataError(faults)
+    return tuple(found.items())
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """Label values as a command line lists them.
+
+    >>> numbers("1,2,4")
+    (1, 2, 4)
+    """
+    try:
+        return tuple(int(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        raise DataError([f"--labels {text!r} is no list of numbers: give it as 1,2,4"]) from None

@@ -1,0 +1,41 @@
+"""Tables in text files, as programs and people write them."""
+
+import csv
+import io
+from collections import Counter
+from pathlib import Path
+
+from segrisk.data.errors import DataError
+
+Row = dict[str, str]
+
+
+def read_rows(path: Path) -> tuple[list[str], list[tuple[int, Row]]]:
+    """The columns of a CSV or TSV file, and each row with the number of its line.
+
+    The separator is the commonest of tab, semicolon and comma in the first line; a column without
+    a heading, as R and pandas write for the numbers of rows, is left out.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            text = file.read()
+        separator = max(",;\t", key=text.partition("\n")[0].count)
+        lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+        cells = [(lines.line_num, [cell.strip() for cell in line]) for line in lines if any(line)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError([f"{path}: cannot be read ({error}): save it as CSV in UTF-8"]) from error
+    columns = cells[0][1] if cells else []
+    faults = [
+        f"{path.name}: has {count} columns {name}: give each a name of its own"
+        for name, count in Counter(columns).items()
+        if count > 1
+    ]
+    faults += [
+        f"{path.name}: line {line} has {len(row)} cells for {len(columns)} columns: correct it"
+        for line, row in cells[1:]
+        if len(row) != len(columns)
+    ]
+    if faults:
+        raise DataError(faults)
+    rows = [(line, dict(zip(columns, row, strict=True))) for line, row in cells[1:]]
+    return [column for column in columns if column], rows
