@@ -45,7 +45,9 @@ def scene(generator: np.random.Generator, space: tuple[int, ...], errors: float)
     """Nested classes of a smooth field; `errors` is the share of a second field added to it."""
     coarse = tuple(-(-size // 4) for size in space)
     field = ndimage.gaussian_filter(generator.normal(size=coarse), 4)
-    other = ndimage.gaussian_filter(np.random.default_rng(round(1000 * errors)).normal(size=coarse), 2)
+    other = ndimage.gaussian_filter(
+        np.random.default_rng(round(1000 * errors)).normal(size=coarse), 2
+    )
     field = field / field.std() + errors * other / other.std()
     fine = ndimage.zoom(field, 4, order=1)[tuple(slice(size) for size in space)]
     return np.digitize(fine, np.quantile(fine, SHARES)).astype(np.uint8)

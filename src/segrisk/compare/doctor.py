@@ -114,9 +114,7 @@ def _contradictions(request: Request) -> list[Finding]:
     if request.scores and request.reference:
         texts.append("--scores are computed already: leave out --reference, or --scores")
     if not (request.manifest or request.models or request.scores):
-        texts.append("nothing is given: give --reference and --model NAME=FOLDER, or --manifest")
-    if request.reference and not request.models and not request.scores:
-        texts.append("no model is given: add --model NAME=FOLDER for each")
+        texts.append("no model is given: give --reference and --model NAME=FOLDER, or --manifest")
     places: dict[Path, str] = {}
     for name, path in request.models:
         same = places.setdefault(path.resolve(), name)

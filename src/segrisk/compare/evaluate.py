@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from segrisk.compare.cases import ComparedCase
-from segrisk.compare.measure import VERSION, Measured, Request, Unit, measure
+from segrisk.compare.measure import VERSION, Measured, Unit, Wanted, measure
 from segrisk.compare.values import value, worst
 from segrisk.data.errors import DataError, shown
 from segrisk.files import digest
@@ -67,10 +67,10 @@ class ScorePlan:
         return measures(self.metrics)
 
     @property
-    def request(self) -> Request:
+    def wanted(self) -> Wanted:
         """What must be measured of each pair for this plan."""
         surfaces = any(one.needs_surfaces for one in self.measures)
-        return Request(
+        return Wanted(
             self.regions,
             self.ignore,
             (self.tolerance_mm or 0.0) if surfaces else None,
@@ -233,7 +233,7 @@ def evaluate(
     for case in cases:
         own = by_reference.setdefault(case.reference, {})
         own.update(dict.fromkeys(case.predictions.values()))
-    units = [Unit(path, tuple(own), plan.request, cache) for path, own in by_reference.items()]
+    units = [Unit(path, tuple(own), plan.wanted, cache) for path, own in by_reference.items()]
     outcomes = mapped(measure, units, workers, report)
     found: dict[tuple[Path, Path | None], Measured] = {}
     faults: list[str] = []

@@ -73,8 +73,9 @@ def _partners(
         return
     if extra:
         text = f"{model}: has {len(extra)} predictions without reference ({some(extra)})"
-        if like := difflib.get_close_matches(extra[0], missing, n=1, cutoff=0.8):
-            text += f"; is {extra[0]} meant for {like[0]}?"
+        known = {case.casefold(): case for case in missing}
+        if like := difflib.get_close_matches(extra[0].casefold(), known, n=1, cutoff=0.8):
+            text += f"; is {extra[0]} meant for {known[like[0]]}?"
         if request.extra == "refuse":
             advice = "rename or remove them, or leave them out (--extra leave-out)"
             yield Finding("extra", f"{text}: {advice}", cases=tuple(extra))

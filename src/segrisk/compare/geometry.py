@@ -49,10 +49,10 @@ def resample(prediction: Path, reference: Header) -> Moved:
     from scipy import ndimage
 
     grid = read_mask(prediction)
-    values = grid.values[0]
+    values = _labels(grid.values[0])
     matrix = np.linalg.inv(grid.affine) @ reference.affine
     moved = ndimage.affine_transform(
-        values.view(np.uint8) if values.dtype == bool else values,
+        values,
         matrix[:3, :3],
         matrix[:3, 3],
         reference.space,
@@ -61,6 +61,13 @@ def resample(prediction: Path, reference: Header) -> Moved:
         prefilter=False,
     )
     return Moved(moved, _outside(values, np.linalg.inv(matrix), reference.space))
+
+
+def _labels(values: np.ndarray) -> np.ndarray:
+    """Whole numbers in the smallest type that holds them, which NIfTI holds, too."""
+    low, high = (int(np.rint(extreme)) for extreme in (values.min(), values.max()))
+    dtype = np.promote_types(np.min_scalar_type(low), np.min_scalar_type(high))
+    return (np.rint(values) if values.dtype.kind == "f" else values).astype(dtype)
 
 
 def _outside(values: np.ndarray, matrix: np.ndarray, space: tuple[int, ...]) -> int:
@@ -74,10 +81,6 @@ def write_moved(path: Path, moved: Moved, reference: Header) -> None:
     """Write a resampled mask as NIfTI with the affine of its reference."""
     import nibabel
 
-    whole = np.rint(moved.values)
-    dtype = np.promote_types(np.min_scalar_type(whole.min()), np.min_scalar_type(whole.max()))
-    if whole.dtype.kind == "f":
-        dtype = np.dtype(np.int32)
-    image = nibabel.Nifti1Image(whole.astype(dtype), reference.affine)
+    image = nibabel.Nifti1Image(moved.values, reference.affine)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(path, gzip.compress(image.to_bytes(), compresslevel=1, mtime=0))

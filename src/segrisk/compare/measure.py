@@ -51,7 +51,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Request:
+class Wanted:
     """What is wanted of a pair beyond its counts. Counts need none of it, and are kept without."""
 
     regions: tuple[Region, ...]
@@ -79,7 +79,7 @@ class Unit:
 
     reference: Path
     predictions: tuple[Path | None, ...]
-    request: Request
+    wanted: Wanted
     cache: Path | None
 
 
@@ -105,14 +105,14 @@ def measure(unit: Unit) -> Outcome:
 
 def _measure(unit: Unit) -> Outcome:
     digests = _digests([unit.reference, *unit.predictions])
-    wanted = unit.request.key
-    keys = [digest([VERSION, digests[0], own, wanted]) for own in digests[1:]]
+    key = unit.wanted.key
+    keys = [digest([VERSION, digests[0], own, key]) for own in digests[1:]]
     found = [_load(unit.cache, key) for key in keys]
     missing = [index for index, one in enumerate(found) if one is None]
     faults: list[str] = []
     if missing:
         grid, counts = count_pairs(unit.reference, [unit.predictions[index] for index in missing])
-        truth = None if wanted is None else read_labels(unit.reference)
+        truth = None if key is None else read_labels(unit.reference)
         for index, own in zip(missing, counts, strict=True):
             try:
                 if isinstance(own, DataError):
@@ -145,29 +145,29 @@ def _complete(
     shapes: dict[str, Shapes] = {}
     if truth is not None and path is not None:
         prediction = read_labels(path)
-        for region in unit.request.regions:
-            masses = counts.confusion(region, unit.request.ignore)
+        for region in unit.wanted.regions:
+            masses = counts.confusion(region, unit.wanted.ignore)
             if masses.positives and masses.tp + masses.fp:
-                shapes[region.name] = _shapes(unit.request, region, truth, prediction, grid)
+                shapes[region.name] = _shapes(unit.wanted, region, truth, prediction, grid)
     return Measured(counts, grid.space, grid.spacing_mm, shapes)
 
 
 def _shapes(
-    request: Request, region: Region, truth: np.ndarray, prediction: np.ndarray, grid: MaskFile
+    wanted: Wanted, region: Region, truth: np.ndarray, prediction: np.ndarray, grid: MaskFile
 ) -> Shapes:
     y, mask = _mask(region, truth), _mask(region, prediction)
-    if request.ignore is not None:  # what is not known belongs to neither
-        known = truth != request.ignore
-        y, mask = y & known, mask & known & (prediction != request.ignore)
+    if wanted.ignore is not None:  # what is not known belongs to neither
+        known = truth != wanted.ignore
+        y, mask = y & known, mask & known & (prediction != wanted.ignore)
     surface: dict[str, float] = {}
-    if request.tolerance_mm is not None:
+    if wanted.tolerance_mm is not None:
         distances = surface_distances(y, mask, grid.spacing_mm)
         surface = {
             "hd95_mm": distances.hd95_mm,
             "assd_mm": distances.assd_mm,
-            "nsd": distances.nsd(request.tolerance_mm),
+            "nsd": distances.nsd(wanted.tolerance_mm),
         }
-    components = component_confusions(y, mask, grid.spacing_mm) if request.components else None
+    components = component_confusions(y, mask, grid.spacing_mm) if wanted.components else None
     return Shapes(surface, components)
 
 

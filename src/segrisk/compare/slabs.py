@@ -1,12 +1,13 @@
 """Masks read block by block: a file of any size is counted in a few megabytes.
 
-NIfTI, compressed or not, and NumPy's .npy are streams of numbers in the order of the file; others
+NIfTI and NumPy's files, compressed or not, are streams of numbers in the order of the file; others
 are read whole. No number is scaled or turned into float64: what is stored is counted, and the few
 values that occur are translated afterwards. Nothing is mapped into memory, since the pages of a
 map count as memory of the process.
 """
 
 import gzip
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,8 +16,9 @@ from typing import IO
 
 import numpy as np
 
+from segrisk.data.arrays import open_array
 from segrisk.data.errors import DataError, shown
-from segrisk.data.images import is_volume, naming, read_mask
+from segrisk.data.images import ARRAYS, is_volume, naming, read_mask
 from segrisk.metrics import JointCounts, Tally
 from segrisk.metrics.counts import narrow, whole_labels
 
@@ -40,7 +42,7 @@ class MaskFile:
 
     @property
     def size(self) -> int:
-        return int(np.prod(self.space))
+        return math.prod(self.space)
 
 
 @contextmanager
@@ -50,7 +52,7 @@ def opened(path: Path) -> Iterator[MaskFile]:
         with naming(path):
             if is_volume(path):
                 mask = _volume(path, stack)
-            elif path.name.lower().endswith(".npy"):
+            elif path.name.lower().endswith(ARRAYS):
                 mask = _array(path, stack)
             else:
                 mask = _whole(path)
@@ -100,12 +102,16 @@ def read_labels(path: Path) -> np.ndarray:
     with opened(path) as mask, naming(path):
         stored = mask.read(mask.size)
         small = narrow(stored)
-        if small is not None and np.array_equal(mask.relabel(np.arange(256)), np.arange(256)):
-            labels = small
-        else:
+        if small is None:
             values, codes = np.unique(stored, return_inverse=True)
-            labels = mask.relabel(values)[codes.reshape(-1)]
-    return labels.reshape(mask.space, order=mask.order)
+        else:
+            values, codes = np.flatnonzero(np.bincount(small, minlength=256)), small
+        labels = mask.relabel(values)
+        if small is not None:
+            if np.array_equal(labels, values):
+                return small.reshape(mask.space, order=mask.order)
+            labels = np.bincount(values, labels, minlength=256).astype(np.int64)
+    return labels[codes].reshape(mask.space, order=mask.order)
 
 
 @contextmanager
@@ -155,24 +161,20 @@ def _volume(path: Path, stack: ExitStack) -> MaskFile:
         tuple(float(size) for size in voxel_sizes(image.affine)),
         "F",
         _labels(path, slope, intercept),
-        _reader(stream, proxy.dtype),
+        _reader(stream, proxy.dtype, math.prod(shape)),
     )
 
 
 def _array(path: Path, stack: ExitStack) -> MaskFile:
-    stream = stack.enter_context(path.open("rb"))
-    version = np.lib.format.read_magic(stream)
-    header = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }[version]
-    shape, fortran, dtype = header(stream)
-    if dtype.kind not in "biuf" or 0 in shape:
-        raise DataError(
-            [f"{shown(path)}: holds {dtype} of shape {shape}: save a mask as whole numbers"]
-        )
-    order = "F" if fortran else "C"
-    return MaskFile(path, shape, (1.0,) * len(shape), order, _labels(path), _reader(stream, dtype))
+    stream, (shape, fortran, dtype) = stack.enter_context(open_array(path))
+    return MaskFile(
+        path,
+        shape,
+        (1.0,) * len(shape),
+        "F" if fortran else "C",
+        _labels(path),
+        _reader(stream, dtype, math.prod(shape)),
+    )
 
 
 def _whole(path: Path) -> MaskFile:
@@ -231,10 +233,16 @@ def _skip(stream: IO[bytes], count: int) -> None:
     _fill(stream, memoryview(bytearray(count)))
 
 
-def _reader(stream: IO[bytes], dtype: np.dtype) -> Callable[[int], np.ndarray]:
+def _reader(stream: IO[bytes], dtype: np.dtype, size: int) -> Callable[[int], np.ndarray]:
+    left = size
+
     def read(count: int) -> np.ndarray:
+        nonlocal left
         block = np.empty(count, dtype)
         _fill(stream, memoryview(block.view(np.uint8)))
+        left -= count
+        if not left:
+            stream.read(1)  # past the last voxel, where gzip compares its checksum
         return block
 
     return read
@@ -245,5 +253,5 @@ def _fill(stream: IO[bytes], view: memoryview) -> None:
     while filled < len(view):
         got = stream.readinto(view[filled:])
         if not got:
-            raise EOFError(f"it ends {len(view) - filled} bytes early")
+            raise EOFError("it ends before its last voxel")
         filled += got

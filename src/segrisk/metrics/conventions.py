@@ -99,7 +99,7 @@ CONVENTIONS = {
         Convention(
             "nnunet",
             "nnunetv2 2.8.1",
-            "its compute_metrics, run",
+            "its own summary of a small tree, stored with the tests",
             {"overlap": Empty(NAN, 0.0, 0.0), **NO_SURFACES},
         ),
         Convention(
@@ -124,7 +124,7 @@ CONVENTIONS = {
         Convention(
             "metrics_reloaded_2025",
             "MetricsReloaded before pull request 57: Dice 1 and Jaccard without value",
-            "its functions, run",
+            "its code, read",
             {
                 "overlap": Empty(1.0, 0.0, 0.0),
                 "jaccard": Empty(NAN, 0.0, 0.0),

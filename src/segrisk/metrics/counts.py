@@ -160,7 +160,8 @@ def joint_counts(reference: np.ndarray, prediction: np.ndarray) -> JointCounts:
 def whole_labels(values: np.ndarray) -> np.ndarray:
     """Values as int64 labels; ValueError where one is not a whole number, or is NaN."""
     rounded = np.rint(values)
-    wrong = values[~(np.abs(values - rounded) <= WHOLE)]
+    with np.errstate(invalid="ignore"):  # infinity from infinity is NaN, which is near nothing
+        wrong = values[~(np.abs(values - rounded) <= WHOLE)]
     if wrong.size:
         raise ValueError(
             f"holds {wrong[0]:.6g}, which is no label number: save whole numbers, or threshold "

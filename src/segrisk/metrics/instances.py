@@ -34,9 +34,7 @@ def component_confusions(
             "(nothing is broadcast)"
         )
     if not reference.any():
-        raise ValueError(
-            "the reference is empty and has no components: a Convention says its value"
-        )
+        raise ValueError("an empty reference has no components: a Convention gives its value")
     box = bounding_box(reference | prediction)
     y, mask = reference[box], prediction[box]
     components, count = ndimage.label(y, ndimage.generate_binary_structure(y.ndim, y.ndim))
