@@ -12,6 +12,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src"
 LAYERS = {
     "files": 0,
     "names": 0,
+    "sheets": 0,
     "similarity": 0,
     "statistics": 0,
     "configuration": 1,

@@ -1,6 +1,8 @@
 """Captions, made from what was actually run."""
 
-from segrisk.report.summary import CASES_FOR_CURVE, Block, Pair, Summary
+from segrisk.report.pairs import Pair
+from segrisk.report.sizes import CASES_FOR_CURVE
+from segrisk.report.summary import Block, Summary
 
 
 def sample(summary: Summary) -> str:
@@ -29,11 +31,11 @@ def test(summary: Summary, block: Block) -> str:
 
 def _resamples(pairs: tuple[Pair, ...]) -> str:
     ways = []
-    if any(pair.exact for pair in pairs):
+    if any(pair.test.exact for pair in pairs):
         ways.append("all sign vectors where there are at most 16 units")
     ways += [
         f"{count:,} random sign vectors"
-        for count in sorted({pair.resamples for pair in pairs if not pair.exact})
+        for count in sorted({pair.test.resamples for pair in pairs if not pair.test.exact})
     ]
     return " and ".join(ways)
 
@@ -44,12 +46,9 @@ def selection(summary: Summary, block: Block) -> str:
     folds, seeds = len({s.fold for s in scores}), len({s.seed for s in scores})
     runs = f"{folds} folds" if folds > 1 else "one fold"
     runs += f", {seeds} seeds averaged for each case" if seeds > 1 else ", one seed"
+    if summary.results.subject == "model":
+        return f"predictions as they were given, {runs}"
     return f"epochs chosen by {block.selection}, {runs}"
-
-
-def convention() -> str:
-    """What an empty mask scores."""
-    return "both masks empty scores 1, one empty scores 0, in Dice and Jaccard alike"
 
 
 def cautions(summary: Summary) -> list[str]:
@@ -59,8 +58,10 @@ def cautions(summary: Summary) -> list[str]:
     if results.post_hoc:
         found.append("Post hoc: the statistics were changed after the first score was there.")
     if len({score.seed for score in results.scores}) == 1:
+        subject = {"loss": "the losses in general", "model": "how they were trained"}
         found.append(
-            "With one seed the tests speak of these trained models, not of the losses in general."
+            "With one seed the tests speak of these trained models, not of "
+            f"{subject[results.subject]}."
         )
     for task in summary.tasks:
         if task.n_groups < 6:
@@ -81,24 +82,39 @@ def table(summary: Summary, block: Block, *, family: str) -> str:
         marked = "One model: nothing is tested."
     return " ".join(
         [
-            f"Means over cases; {sample(summary)}; {selection(summary, block)}; {convention()}.",
+            f"Means over cases; {sample(summary)}; {selection(summary, block)}; "
+            f"{summary.results.convention}.",
             marked,
-            "Italic: lower than each metric-sensitive loss. Underlined: lower than every other "
-            "member of its own group (pixel or metric-sensitive losses). Bold: higher than all "
-            "others.",
+            legend(summary),
             *cautions(summary),
         ]
     )
 
 
+def legend(summary: Summary) -> str:
+    """What the marks mean; those that no model here can get are left out."""
+    families = {model.family for model in summary.models}
+    all_higher = all(metric.better == "higher" for metric in summary.metrics)
+    higher, lower = ("higher", "lower") if all_higher else ("better", "worse")
+    text = f"Bold: {higher} than all others."
+    if families & {"pixel", "metric"}:
+        text = (
+            f"Italic: {lower} than each metric-sensitive loss. Underlined: {lower} than every "
+            f"other member of its own group (pixel or metric-sensitive losses). {text}"
+        )
+    return text
+
+
 def curve(summary: Summary) -> str:
     """The caption of Figure 1."""
+    level = f"{100 * (1 - summary.results.plan.alpha):g} %"
     left_out = ""
     if summary.left_out:
         names = ", ".join(summary.left_out)
-        left_out = f" Left out, with fewer than {CASES_FOR_CURVE} cases: {names}."
+        left_out = f" Left out, with fewer than {CASES_FOR_CURVE} objects: {names}."
     return (
-        f"{summary.results.plan.primary.capitalize()} against the foreground fraction, averaged "
-        "within ten bins of equal count (dashed borders, points at each bin's median). Bands: 95 % "
-        f"t intervals over groups, in bins with at least 5.{left_out}"
+        f"{summary.primary.label} against the foreground fraction. Points: means of ten bins of "
+        "equal count (dashed borders), at each bin's median. Lines: local linear means over log "
+        f"size, each from the nearest half of the cases. Bands: {level} intervals over groups, "
+        f"point by point, of at least 5 groups.{left_out}"
     )

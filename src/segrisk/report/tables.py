@@ -9,17 +9,17 @@ import rich.table
 from rich.text import Text
 
 from segrisk.report import captions
-from segrisk.report.summary import Block, Marks, Summary
-
-METRIC_NAMES = {"dice": "Dice score", "jaccard": "Jaccard index"}
+from segrisk.report.marks import Marks
+from segrisk.report.summary import Block, Summary
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One number as it is printed."""
+    """One number as it is printed; `interval`, in words, is shown where there is room."""
 
     text: str
     marks: Marks
+    interval: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,13 @@ def _table(
 ) -> Table:
     rows = tuple(
         Row(
-            METRIC_NAMES.get(metric, metric),
+            summary.results.metric(metric).title,
             f"{task.name} ({task.n_cases})",
             tuple(
                 Cell(
-                    f"{block.mean(task.name, metric, model.name):.3f}",
+                    _number(summary, block.mean(task.name, metric, model.name), metric),
                     marks[task.name, metric, model.name],
+                    _interval(summary, block, (task.name, metric, model.name)),
                 )
                 for model in summary.models
             ),
@@ -89,6 +90,17 @@ def _table(
     )
     columns = tuple(model.label for model in summary.models)
     return Table(title, columns, rows, captions.table(summary, block, family=family))
+
+
+def _number(summary: Summary, value: float, metric: str) -> str:
+    return f"{value:.{summary.results.metric(metric).digits}f}"
+
+
+def _interval(summary: Summary, block: Block, key: tuple[str, str, str]) -> str:
+    found = block.intervals.get(key)
+    if found is None:
+        return ""
+    return f"{_number(summary, found.low, key[1])} to {_number(summary, found.high, key[1])}"
 
 
 def markdown(table: Table) -> str:

@@ -1,0 +1,74 @@
+"""The cases of each task in one order, and scores as arrays in that order."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from segrisk.report.results import Results
+from segrisk.scores import Score
+
+Scores = Mapping[tuple[str, str, str], np.ndarray]
+"""(task, metric, model) to the scores (cases,), averaged over seeds, in the task's order."""
+
+
+@dataclass(frozen=True)
+class TaskInfo:
+    """A task's cases in the order of their ids; each label of a task is reported as one of its own.
+
+    `name` is the task's, with the label where there are several.
+    """
+
+    name: str
+    cases: tuple[str, ...]
+    groups: tuple[str, ...]
+    fractions: tuple[float, ...]
+    task: str
+    label: str
+
+    @property
+    def n_cases(self) -> int:
+        return len(self.cases)
+
+    @property
+    def n_groups(self) -> int:
+        return len(set(self.groups))
+
+
+def task_infos(results: Results) -> tuple[TaskInfo, ...]:
+    """The cases of every task and label."""
+    return tuple(
+        _task_info(results, task, label, f"{task}, {label}" if len(labels) > 1 else task)
+        for task, labels in ((task, results.labels(task)) for task in results.tasks)
+        for label in labels
+    )
+
+
+def _task_info(results: Results, task: str, label: str, name: str) -> TaskInfo:
+    own = [info for info in results.cases if info.task == task and info.label in ("", label)]
+    own.sort(key=lambda info: info.case)
+    return TaskInfo(
+        name,
+        tuple(info.case for info in own),
+        tuple(info.group for info in own),
+        tuple(info.fraction for info in own),
+        task,
+        label,
+    )
+
+
+def by_case(tasks: Sequence[TaskInfo], scores: Iterable[Score]) -> Scores:
+    """The mean over seeds of each case's score."""
+    names = {(task.task, task.label): task.name for task in tasks}
+    order = {task.name: task.cases for task in tasks}
+    collected: dict[tuple[str, str, str], dict[str, list[float]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
+    for score in scores:
+        name = names[score.task, score.label]
+        collected[name, score.metric, score.model][score.case].append(score.value)
+    return {
+        key: np.array([np.mean(sorted(cases[case])) for case in order[key[0]]])
+        for key, cases in collected.items()
+    }
