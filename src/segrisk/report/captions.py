@@ -1,6 +1,7 @@
 """Captions, made from what was actually run."""
 
 from segrisk.report.summary import CASES_FOR_CURVE, Block, Pair, Summary
+from segrisk.statistics import ONE_SEED
 
 
 def sample(summary: Summary) -> str:
@@ -59,9 +60,7 @@ def cautions(summary: Summary) -> list[str]:
     if results.post_hoc:
         found.append("Post hoc: the statistics were changed after the first score was there.")
     if len({score.seed for score in results.scores}) == 1:
-        found.append(
-            "With one seed the tests speak of these trained models, not of the losses in general."
-        )
+        found.append(ONE_SEED)
     for task in summary.tasks:
         if task.n_groups < 6:
             found.append(

@@ -3,24 +3,24 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations, pairwise
+from itertools import combinations
 
 import numpy as np
 
 from segrisk.report.results import Model, Results
 from segrisk.scores import Score
 from segrisk.statistics import (
-    equivalent,
+    bin_means,
+    bootstrap_intervals,
     group_sums,
-    group_t_interval,
     holm,
-    paired_bootstrap,
+    judge_equivalence,
+    resampled_means,
     sign_flip,
+    size_bins,
 )
 
-BINS = 10
 CASES_FOR_CURVE = 50
-GROUPS_FOR_BAND = 5
 
 
 @dataclass(frozen=True)
@@ -212,10 +212,10 @@ def _block(
 ) -> Block:
     values = _by_case(tasks, scores)
     pairs = [
-        _pair(results, task, metric, a, b, values)
+        pair
         for task in tasks
         for metric in results.plan.metrics
-        for a, b in combinations(results.models, 2)
+        for pair in _pairs(results, task, metric, values)
     ]
     family = [index for index, pair in enumerate(pairs) if pair.metric == results.plan.primary]
     adjusted = holm([pairs[index].p_sign_flip for index in family])
@@ -251,68 +251,65 @@ def _by_case(
     }
 
 
-def _pair(
+def _pairs(
     results: Results,
     task: TaskInfo,
     metric: str,
-    a: Model,
-    b: Model,
     values: Mapping[tuple[str, str, str], np.ndarray],
-) -> Pair:
-    plan = results.plan
-    difference = values[task.name, metric, a.name] - values[task.name, metric, b.name]
-    sums = group_sums(difference, task.groups)
-    flip = sign_flip(sums, resamples=plan.resamples, seed=plan.seed)
-    several = sums.n_groups > 1
-    interval = group_t_interval(sums) if several else None
-    return Pair(
-        task=task.name,
-        metric=metric,
-        a=a.name,
-        b=b.name,
-        difference=sums.mean,
-        low=interval.low if interval else None,
-        high=interval.high if interval else None,
-        p_sign_flip=flip.p_value,
-        exact=flip.exact,
-        resamples=flip.resamples,
-        p_bootstrap=paired_bootstrap(sums, resamples=plan.resamples, seed=plan.seed).p_value,
-        p_holm=None,
-        equivalent=equivalent(sums, plan.margin, alpha=plan.alpha) if several else None,
-        n_cases=sums.n_cases,
-        n_groups=sums.n_groups,
+) -> list[Pair]:
+    plan, chance = results.plan, {"resamples": results.plan.resamples, "seed": results.plan.seed}
+    scores = {model.name: values[task.name, metric, model.name] for model in results.models}
+    differences = {(a, b): scores[a] - scores[b] for a, b in combinations(scores, 2)}
+    intervals, narrow = (
+        bootstrap_intervals(differences, task.groups, level=level, **chance)
+        if differences and task.n_groups > 1
+        else {}
+        for level in (0.95, 1 - 2 * plan.alpha)
     )
+    pairs = []
+    for (a, b), difference in differences.items():
+        sums = group_sums(difference, task.groups)
+        flip, interval = sign_flip(sums, **chance), intervals.get((a, b))
+        pairs.append(
+            Pair(
+                task=task.name,
+                metric=metric,
+                a=a,
+                b=b,
+                difference=sums.mean,
+                low=interval.low if interval else None,
+                high=interval.high if interval else None,
+                p_sign_flip=flip.p,
+                exact=flip.exact,
+                resamples=flip.resamples,
+                p_bootstrap=resampled_means(sums, **chance).p,
+                p_holm=None,
+                equivalent=(
+                    judge_equivalence(narrow[a, b], plan.margin).equivalent if interval else None
+                ),
+                n_cases=sums.n_cases,
+                n_groups=sums.n_groups,
+            )
+        )
+    return pairs
 
 
 def _curve(results: Results, task: TaskInfo, block: Block) -> Curve:
-    """Ten bins of equal count over (fraction, id), the same for all models."""
-    fractions = np.array(task.fractions)
-    order = sorted(range(task.n_cases), key=lambda index: (fractions[index], task.cases[index]))
-    bins = np.array_split(np.array(order), BINS)
-    edges = tuple(
-        float((fractions[left[-1]] + fractions[right[0]]) / 2) for left, right in pairwise(bins)
-    )
-    points = tuple(
-        _point(model.name, number, members, task, block, results.plan.primary)
-        for model in results.models
-        for number, members in enumerate(bins)
-    )
-    return Curve(task, edges, points)
-
-
-def _point(
-    model: str, number: int, members: np.ndarray, task: TaskInfo, block: Block, metric: str
-) -> Point:
-    sums = group_sums(
-        block.scores[task.name, metric, model][members], [task.groups[index] for index in members]
-    )
-    interval = group_t_interval(sums) if sums.n_groups >= GROUPS_FOR_BAND else None
-    return Point(
-        model=model,
-        bin=number,
-        fraction=float(np.median(np.array(task.fractions)[members])),
-        mean=sums.mean,
-        low=interval.low if interval else None,
-        high=interval.high if interval else None,
-        n_cases=len(members),
-    )
+    """Ten bins of equal count, the same for all models."""
+    bins = size_bins(task.fractions)
+    points = []
+    for model in results.models:
+        scores = block.scores[task.name, results.plan.primary, model.name]
+        for number, point in enumerate(bin_means(bins, scores, task.groups)):
+            points.append(
+                Point(
+                    model=model.name,
+                    bin=number,
+                    fraction=bins.medians[number],
+                    mean=point.mean,
+                    low=point.low,
+                    high=point.high,
+                    n_cases=bins.n_cases[number],
+                )
+            )
+    return Curve(task, bins.edges, tuple(points))
