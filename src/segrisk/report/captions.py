@@ -3,6 +3,9 @@
 from segrisk.report.pairs import Pair
 from segrisk.report.sizes import CASES_FOR_CURVE
 from segrisk.report.summary import Block, Summary
+from segrisk.statistics import ONE_SEED
+
+ONE_TRAINING = "The tests speak of these trained models: trained again, the same method may differ."
 
 
 def sample(summary: Summary) -> str:
@@ -58,11 +61,7 @@ def cautions(summary: Summary) -> list[str]:
     if results.post_hoc:
         found.append("Post hoc: the statistics were changed after the first score was there.")
     if len({score.seed for score in results.scores}) == 1:
-        subject = {"loss": "the losses in general", "model": "how they were trained"}
-        found.append(
-            "With one seed the tests speak of these trained models, not of "
-            f"{subject[results.subject]}."
-        )
+        found.append(ONE_SEED if results.subject == "loss" else ONE_TRAINING)
     for task in summary.tasks:
         if task.n_groups < 6:
             found.append(
