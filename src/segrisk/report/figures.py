@@ -124,7 +124,9 @@ def figure_differences(summary: Summary) -> alt.VConcatChart:
             }
             for pair in summary.by_loss.of(task.name, plan.primary)
         ]
-        base = alt.Chart(alt.InlineData(values=rows)).encode(y=alt.Y("pair:N", sort=None, title=None))
+        base = alt.Chart(alt.InlineData(values=rows)).encode(
+            y=alt.Y("pair:N", sort=None, title=None)
+        )
         margin = alt.Chart(alt.InlineData(values=[{"from": -plan.margin, "to": plan.margin}]))
         zone = margin.mark_rect(color=LINE, opacity=0.5).encode(x="from:Q", x2="to:Q")
         zero = alt.Chart(alt.InlineData(values=[{"at": 0}])).mark_rule(color=SOFT).encode(x="at:Q")
@@ -167,7 +169,9 @@ def figure_cases(summary: Summary) -> alt.LayerChart:
         ],
     )
     zero = alt.Chart(alt.InlineData(values=[{"at": 0}])).mark_rule(color=SOFT).encode(y="at:Q")
-    mean = base.mark_rule(color=INK, strokeWidth=2, strokeDash=[6, 3]).encode(y="mean(difference):Q")
+    mean = base.mark_rule(color=INK, strokeWidth=2, strokeDash=[6, 3]).encode(
+        y="mean(difference):Q"
+    )
     chart = styled(alt.layer(zero, dots, mean).properties(width=680, height=260))
     chart.datasets = {"cases": rows}
     return chart

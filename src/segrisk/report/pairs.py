@@ -1,29 +1,30 @@
 """Two models on the same cases: every number that is said of their difference."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
-from segrisk.report.results import Metric, Model, Results
+from segrisk.report.results import Metric, Results
 from segrisk.report.tasks import Scores, TaskInfo
 from segrisk.statistics import (
     Effect,
     Equivalence,
+    GroupSums,
+    MaxT,
     PairInterval,
     PairTest,
     bootstrap_intervals,
-    bootstrap_test,
     effect,
-    group_sums,
+    group_table,
     holm,
     judge_equivalence,
+    max_t,
     minimum_detectable,
-    sign_flip,
     wilcoxon_test,
 )
+from segrisk.statistics.paired import resampled_shares
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class Pair:
     p_bootstrap: float
     """The paper's test."""
     p_wilcoxon: float
+    p_max_t: float
+    """Adjusted by max-T over all pairs and metrics of the task."""
     p_adjusted: float = 1.0
 
     @property
@@ -90,55 +93,72 @@ class Pair:
         return self.p_adjusted < alpha and self.gain != 0
 
 
-def all_pairs(
-    results: Results, tasks: Sequence[TaskInfo], scores: Scores
-) -> tuple[Pair, ...]:
+def all_pairs(results: Results, tasks: Sequence[TaskInfo], scores: Scores) -> tuple[Pair, ...]:
     """Every pair of models on every task and metric, corrected within each metric."""
-    pairs: list[Pair] = []
-    for task in tasks:
-        for name in results.plan.metrics:
-            pairs += _pairs(results, task, results.metric(name), scores)
-    adjusted = list(pairs)
+    pairs = [pair for task in tasks for pair in _pairs(results, task, scores)]
     for name in results.plan.metrics:
         family = [index for index, pair in enumerate(pairs) if pair.metric.name == name]
-        for index, p_value in zip(
-            family, holm([pairs[index].test.p for index in family]), strict=True
-        ):
-            adjusted[index] = replace(pairs[index], p_adjusted=float(p_value))
-    return tuple(adjusted)
+        adjusted = holm([pairs[index].test.p for index in family])
+        for index, p_value in zip(family, adjusted.tolist(), strict=True):
+            pairs[index] = replace(pairs[index], p_adjusted=p_value)
+    return tuple(pairs)
 
 
-def _pairs(results: Results, task: TaskInfo, metric: Metric, scores: Scores) -> Iterable[Pair]:
-    plan = results.plan
-    columns = {model.name: scores[task.name, metric.name, model.name] for model in results.models}
-    names = list(combinations(columns, 2))
-    differences = {(a, b): columns[a] - columns[b] for a, b in names}
-
-    def intervals(level: float) -> dict[Any, PairInterval]:
-        if task.n_groups < 2 or not differences:
-            return {}
-        return bootstrap_intervals(
-            differences, task.groups, level=level, resamples=plan.resamples, seed=plan.seed
+def _pairs(results: Results, task: TaskInfo, scores: Scores) -> list[Pair]:
+    """All pairs and metrics of one task: they share every draw."""
+    plan, chance = results.plan, {"resamples": results.plan.resamples, "seed": results.plan.seed}
+    keys = [
+        (metric, a.name, b.name)
+        for metric in plan.metrics
+        for a, b in combinations(results.models, 2)
+    ]
+    if not keys:
+        return []
+    both = {
+        (name, a, b): (scores[task.name, name, a], scores[task.name, name, b])
+        for name, a, b in keys
+    }
+    differences = {key: a - b for key, (a, b) in both.items()}
+    table = group_table(differences, task.groups)
+    tests = max_t(differences, task.groups, **chance)
+    below, above = resampled_shares(table.sums, **chance)
+    usual, narrow = (
+        bootstrap_intervals(differences, task.groups, level=level, **chance)
+        if task.n_groups > 1
+        else {}
+        for level in (1 - plan.alpha, 1 - 2 * plan.alpha)
+    )
+    pairs = []
+    for row, (key, columns) in enumerate(both.items()):
+        metric, sums = results.metric(key[0]), GroupSums(table.sums[row], table.counts)
+        margin = plan.margin if metric.name == plan.primary and key in narrow else None
+        pairs.append(
+            Pair(
+                task.name,
+                metric,
+                *key[1:],
+                test=_test(sums, tests, key),
+                interval=usual.get(key),
+                equivalence=judge_equivalence(narrow[key], margin) if margin else None,
+                effect=effect(
+                    *columns, task.groups, better="lower" if metric.better == "lower" else "higher"
+                ),
+                detectable=minimum_detectable(sums, alpha=plan.alpha) if key in usual else None,
+                p_bootstrap=min(1.0, 2 * float(min(below[row], above[row]))),
+                p_wilcoxon=wilcoxon_test(*columns, task.groups).p,
+                p_max_t=tests.p_adjusted[key],
+            )
         )
+    return pairs
 
-    usual, narrow = intervals(1 - plan.alpha), {}
-    if metric.name == plan.primary:
-        narrow = intervals(1 - 2 * plan.alpha)
-    chance = {"resamples": plan.resamples, "seed": plan.seed}
-    for a, b in names:
-        sums = group_sums(differences[a, b], task.groups)
-        both = columns[a], columns[b], task.groups
-        found = narrow.get((a, b))
-        yield Pair(
-            task=task.name,
-            metric=metric,
-            a=a,
-            b=b,
-            test=sign_flip(sums, **chance),
-            interval=usual.get((a, b)),
-            equivalence=judge_equivalence(found, plan.margin) if found else None,
-            effect=effect(*both, better=metric.better or "higher"),
-            detectable=minimum_detectable(sums, alpha=plan.alpha) if sums.n_groups > 1 else None,
-            p_bootstrap=bootstrap_test(*both, **chance).p,
-            p_wilcoxon=wilcoxon_test(*both).p,
-        )
+
+def _test(sums: GroupSums, tests: MaxT, key: tuple[str, str, str]) -> PairTest:
+    return PairTest(
+        sums.mean,
+        tests.p[key],
+        sums.n_cases,
+        sums.n_groups,
+        tests.exact,
+        tests.resamples,
+        "two-sided sign-flip test of the mean difference",
+    )

@@ -10,7 +10,7 @@ from segrisk.report.pairs import Pair
 from segrisk.report.results import Alternative, Results
 from segrisk.report.tasks import Scores, TaskInfo, by_case
 from segrisk.scores import Score
-from segrisk.statistics import PairTest, group_sums, holm, sign_flip
+from segrisk.statistics import holm, max_t
 
 NAN = float("nan")
 
@@ -20,6 +20,10 @@ EMPTY_REFERENCES: Mapping[str, Mapping[float, float]] = {
     "both masks empty: 0": {1.0: 0.0},
 }
 """Other conventions for overlap, as what they make of the scores at empty references."""
+
+
+Tests = dict[tuple[str, str, str], tuple[float, float]]
+"""(task, a, b) to the mean difference and its raw p-value."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +55,10 @@ def sensitivity(
             if any(key[0] == task.name and (v != scores[key]).any() for key, v in changed.items())
         ]
         tests = _tests(results, moved, changed)
-        adjusted = holm([test.p for test in tests.values()])
+        adjusted = holm([p_value for _, p_value in tests.values()])
         real = {
-            key: test
-            for (key, test), p_value in zip(tests.items(), adjusted, strict=True)
+            key: difference
+            for (key, (difference, _)), p_value in zip(tests.items(), adjusted, strict=True)
             if p_value < results.plan.alpha
         }
         for task in moved:
@@ -90,19 +94,19 @@ def _changed(results: Results, tasks: Sequence[TaskInfo], alternative: Alternati
     return by_case(tasks, [other.get(key(score), score) for score in own])
 
 
-def _tests(
-    results: Results, tasks: Iterable[TaskInfo], changed: Scores
-) -> dict[tuple[str, str, str], PairTest]:
+def _tests(results: Results, tasks: Iterable[TaskInfo], changed: Scores) -> Tests:
+    """Difference and raw p-value of each pair, on the cases that the convention keeps of all."""
     plan, names = results.plan, [model.name for model in results.models]
     tests = {}
     for task in tasks:
-        columns = np.array([changed[task.name, plan.primary, name] for name in names])
-        kept = np.isfinite(columns).all(axis=0)
+        columns = {name: changed[task.name, plan.primary, name] for name in names}
+        kept = np.isfinite(list(columns.values())).all(axis=0)
         groups = [group for group, is_kept in zip(task.groups, kept, strict=True) if is_kept]
-        for a, b in combinations(range(len(names)), 2) if groups else ():
-            sums = group_sums(columns[a, kept] - columns[b, kept], groups)
-            test = sign_flip(sums, resamples=plan.resamples, seed=plan.seed)
-            tests[task.name, names[a], names[b]] = test
+        differences = {(a, b): (columns[a] - columns[b])[kept] for a, b in combinations(names, 2)}
+        if differences and groups:
+            found = max_t(differences, groups, resamples=plan.resamples, seed=plan.seed)
+            for (a, b), values in differences.items():
+                tests[task.name, a, b] = float(values.mean()), found.p[a, b]
     return tests
 
 
@@ -112,7 +116,7 @@ def _judged(
     scores: Scores,
     changed: Scores,
     pairs: Sequence[Pair],
-    real: Mapping[tuple[str, str, str], PairTest],
+    real: Mapping[tuple[str, str, str], float],
     convention: str,
 ) -> Sensitivity:
     primary, sign = results.plan.primary, results.metric(results.plan.primary).sign
@@ -130,7 +134,7 @@ def _judged(
         if was != (now is not None):
             verb = "no longer differ" if was else "differ"
             changes.append(f"{labels[pair.a]} and {labels[pair.b]} {verb}")
-        elif now is not None and sign * now.difference * pair.gain < 0:
+        elif now is not None and sign * now * pair.gain < 0:
             changes.append(f"{labels[pair.worse]} is better than {labels[pair.better]}")
     kept = int(np.isfinite(list(columns.values())).all(axis=0).sum())
     return Sensitivity(task.name, convention, means, kept, tuple(changes))

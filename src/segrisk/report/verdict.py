@@ -75,9 +75,7 @@ def _finding(
     else:
         smallest = min(own[other.name].p_adjusted for other in others)
         claim = f"after correction it is not shown to be better than any ({p_text(smallest)})"
-    return (
-        f"{best.label} has the best mean {metric.label} on {task.name}, {mean}, {lead}; {claim}."
-    )
+    return f"{best.label} has the best mean {metric.label} on {task.name}, {mean}, {lead}; {claim}."
 
 
 def _limits(
