@@ -38,7 +38,9 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    return repr(value) if isinstance(value, int | float) else neutralised(str(value))
+    if isinstance(value, float):
+        return repr(float(value))  # NumPy's own repr names its type
+    return str(value) if isinstance(value, int) else neutralised(str(value))
 
 
 def _quoted(text: str) -> str:

@@ -1,9 +1,14 @@
 """Captions, made from what was actually run."""
 
+import math
+
 from segrisk.report.pairs import Pair
 from segrisk.report.sizes import CASES_FOR_CURVE
 from segrisk.report.summary import Block, Summary
+from segrisk.report.tasks import TaskInfo
+from segrisk.report.verdict import listed
 from segrisk.statistics import ONE_SEED
+from segrisk.statistics.verdict import GROUPS_FOR_SKEW, SKEWED
 
 ONE_TRAINING = "The tests speak of these trained models: trained again, the same method may differ."
 
@@ -104,6 +109,45 @@ def legend(summary: Summary) -> str:
     return text
 
 
+def decisions(summary: Summary) -> str:
+    """The caption of the table of decision rules."""
+    return (
+        f"Means over cases; {sample(summary)}; {summary.results.convention}. No network was trained anew: each "
+        "rule was fitted on the validation part of its training and applied to the held-out fold. "
+        "Bold: above the same loss at p > 1/2, italic: below it, where the 95 % t interval over "
+        "groups of the difference excludes 0. A dash: the rule reads p as a probability, and the "
+        "loss does not train one."
+    )
+
+
+def contrasts(summary: Summary) -> str:
+    """The caption of the table of contrasts between losses and decisions."""
+    return (
+        f"Differences in mean {summary.primary.label}, 95 % t intervals over "
+        "groups, p of the two-sided sign-flip test. Share closed: how much of the gap between the "
+        "two losses at p > 1/2 the rule closes without training, only where the gap's own interval "
+        "lies above 0. All contrasts and metrics stand in decisions.csv."
+    )
+
+
+def risks() -> str:
+    """The caption of the table of risks."""
+    return (
+        "Risk: 1 − the mean score. By Eq. 6 the Jaccard risk lies between the Dice risk and "
+        "φ(Dice risk) = 2x/(1 + x); it reaches φ where all cases score alike, so the last column "
+        "is what their spread costs."
+    )
+
+
+def surrogates() -> str:
+    """The caption of the table of surrogates."""
+    return (
+        "Means over held-out cases at the network's size. That Dice and Jaccard risk are within a "
+        "factor 2 of each other holds for these risks of masks; it does not hold for their "
+        "surrogates, whose ratio has no bound."
+    )
+
+
 def curve(summary: Summary) -> str:
     """The caption of Figure 1."""
     level = f"{100 * (1 - summary.results.plan.alpha):g} %"
@@ -117,3 +161,131 @@ def curve(summary: Summary) -> str:
         f"size, each from the nearest half of the cases. Bands: {level} intervals over groups, "
         f"point by point, of at least 5 groups.{left_out}"
     )
+
+
+def facts(summary: Summary) -> list[tuple[str, str]]:
+    """What the report rests on, as (number, what it counts)."""
+    cases = sum(len({(t.task, c) for c in t.cases}) for t in _first_labels(summary))
+    groups = sum(t.n_groups for t in _first_labels(summary))
+    noun = {"loss": "losses", "model": "models"}[summary.results.subject]
+    found = [(f"{cases:,}", "cases"), (str(len(summary.models)), noun)]
+    if groups < cases:
+        found.insert(1, (f"{groups:,}", "groups"))
+    if len(summary.tasks) > 1:
+        found.append((str(len(summary.tasks)), "data sets"))
+    seeds = len({score.seed for score in summary.results.scores})
+    found.append((str(seeds), "seed" if seeds == 1 else "seeds"))
+    return found
+
+
+def _first_labels(summary: Summary) -> list[TaskInfo]:
+    return list({task.task: task for task in reversed(summary.tasks)}.values())
+
+
+def notes(summary: Summary) -> list[str]:
+    """What a reader must know before believing the verdict."""
+    found = [*cautions(summary), *summary.results.notes]
+    skewed = [
+        pair
+        for pair in summary.by_loss.pairs
+        if pair.metric == summary.primary
+        and abs(pair.skewness) > SKEWED
+        and pair.test.n_groups < GROUPS_FOR_SKEW
+    ]
+    for task in dict.fromkeys(pair.task for pair in skewed):
+        names = [
+            f"{summary.labels[pair.a]} − {summary.labels[pair.b]}"
+            for pair in skewed
+            if pair.task == task
+        ]
+        found.append(
+            f"{task}: the differences {_few(names)} are one-sided, and there the sign-flip test "
+            "marks more often than its level says: trust the intervals."
+        )
+    return found
+
+
+def sizes(summary: Summary) -> str:
+    """Which differences change with the size of the object."""
+    found = [
+        (curve.task.name, trend)
+        for curve in summary.curves
+        for trend in curve.trends
+        if trend.p_adjusted < summary.results.plan.alpha
+    ]
+    found.sort(key=lambda one: one[1].p_adjusted)
+    changing = [
+        f"{summary.labels[trend.a]} − {summary.labels[trend.b]} on {task} "
+        f"({trend.slope.slope * math.log(2):+.3f} per doubling)".replace("-", "−")
+        for task, trend in found
+    ]
+    if not changing:
+        return "No difference is shown to change with the size of the object."
+    return f"Change with the size of the object, after correction: {_few(changing)}."
+
+
+def _few(names: list[str]) -> str:
+    """The first three names, and how many more there are.
+
+    >>> _few(["a", "b", "c"]), _few(list("abcde"))
+    ('a, b and c', 'a, b, c and 2 more')
+    """
+    left = len(names) - 3
+    return listed([*names[:3], f"{left} more"] if left > 0 else names)
+
+
+def conventions(summary: Summary) -> list[tuple[str, str]]:
+    """What every number on the page means."""
+    plan, primary = summary.results.plan, summary.primary.label
+    level = f"{100 * (1 - plan.alpha):g} %"
+    declared = (
+        "Post hoc: the statistics were changed after the first score was there."
+        if summary.results.post_hoc
+        else f"{primary}, the margin ±{plan.margin:g}, the tests and their family were fixed before "
+        "the first score."
+    )
+    return [
+        ("Empty masks", f"{_sentence(summary.results.convention)}."),
+        (
+            "Difference",
+            "Mean over cases of one model minus that of the other: exactly what Table 1 prints. "
+            "Seeds are averaged within a case first.",
+        ),
+        (
+            "Test",
+            f"{_sentence(test(summary, summary.by_loss))}. It is exact where differences are "
+            "symmetric; where failures are all on one side it is right only for many groups.",
+        ),
+        (
+            "Correction",
+            f"Holm over all pairs, tasks and labels of a metric. The claims rest on {primary}; "
+            "other metrics are corrected within themselves and are secondary. The max-T "
+            "correction, the paper's bootstrap and Wilcoxon's test stand in tests.csv.",
+        ),
+        (
+            "Interval",
+            f"{level}, the hull of the group t interval and the studentised bootstrap of groups, "
+            f"{plan.resamples:,} resamples, seed {plan.seed}.",
+        ),
+        (
+            "The same",
+            f"The {100 * (1 - 2 * plan.alpha):g} % interval lies within ±{plan.margin:g}: two "
+            "one-sided tests. Below 50 groups nothing is claimed to be the same. A difference that "
+            "is not shown is no evidence of equality.",
+        ),
+        (
+            "Rank",
+            "By the mean over cases. P(best) and the interval of a rank come from resampled groups: "
+            "how firm the order is on patients like these, no test.",
+        ),
+        (
+            "Size",
+            "Slope of the difference on log size, least squares with CR2 errors over groups. Sizes "
+            "are never permuted; empty references have no size and are left out.",
+        ),
+        ("Declared", declared),
+    ]
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,6 +1,7 @@
 """Figures: each one chart definition, from which PNG, SVG and the interactive chart are drawn."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -211,14 +212,23 @@ def figure_dice_jaccard(summary: Summary) -> alt.LayerChart:
     return styled(_focusable(alt.layer(curve, dots)).properties(title=title, width=380, height=380))
 
 
-def save(chart: Any, stem: Path) -> Mapping[str, Any]:
-    """Write `stem`.png and `stem`.svg from one definition; return it."""
+@dataclass(frozen=True)
+class Chart:
+    """A chart's definition, and the picture that stands in for it without a script."""
+
+    specification: Mapping[str, Any]
+    svg: str
+
+
+def save(chart: Any, stem: Path) -> Chart:
+    """Write `stem`.png and `stem`.svg from one definition."""
     import vl_convert
 
     specification = chart.to_dict()
-    write_text(stem.with_suffix(".svg"), vl_convert.vegalite_to_svg(specification))
+    svg = vl_convert.vegalite_to_svg(specification)
+    write_text(stem.with_suffix(".svg"), svg)
     write_bytes(stem.with_suffix(".png"), vl_convert.vegalite_to_png(specification, scale=2))
-    return specification
+    return Chart(specification, svg)
 
 
 def _domain(summary: Summary) -> list[str]:
@@ -237,7 +247,7 @@ def _shape(summary: Summary) -> alt.Shape:
 
 def _dash(summary: Summary) -> alt.StrokeDash:
     dashes = [list(style.dash) for style in styles(summary.models).values()]
-    return alt.StrokeDash("model:N", legend=None, scale=_scale(summary, dashes))
+    return alt.StrokeDash("model:N", title=None, scale=_scale(summary, dashes))
 
 
 def _scale(summary: Summary, looks: list[Any]) -> alt.Scale:

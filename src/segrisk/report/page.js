@@ -3,7 +3,7 @@
 "use strict";
 
 const data = JSON.parse(document.getElementById("data").textContent);
-const views = [];
+const focusable = [];
 document.documentElement.classList.add("js");
 
 const byId = (id) => document.getElementById(id);
@@ -16,24 +16,22 @@ const element = (tag, attributes = {}, text = "") => {
 
 // Charts. Each stands in the page as a picture; the interactive one replaces it when it is near.
 
-const embed = async (holder, ready = () => {}) => {
+const embed = async (holder) => {
   const specification = JSON.parse(byId(holder.dataset.chart).textContent);
+  const isPairs = holder.id === "pair-chart";
+  if (isPairs) specification.datasets.cases = pairRows();
   const box = element("div");
-  try {
-    const made = await vegaEmbed(box, specification, { actions: false, renderer: "svg", ast: true });
-    views.push(made.view);
-    await ready(made.view);
-    holder.replaceChildren(box);
-    focus(focused);
-  } catch (error) {
-    console.error(error);
-  }
+  const { view } = await vegaEmbed(box, specification, { actions: false, renderer: "svg", ast: true });
+  if (specification.params) focusable.push(view);
+  if (isPairs) followPairs(view);
+  holder.replaceChildren(box);
+  focus(focused);
 };
 
 let focused = "";
 const focus = (name) => {
   focused = name;
-  for (const view of views) view.signal("focus", name).runAsync();
+  for (const view of focusable) view.signal("focus", name).runAsync();
   for (const chip of document.querySelectorAll(".chip")) {
     chip.setAttribute("aria-pressed", String(name !== "" && chip.dataset.model === name));
   }
@@ -46,29 +44,29 @@ for (const chip of document.querySelectorAll(".chip")) {
 const whenNear = new IntersectionObserver((entries) => {
   for (const entry of entries.filter((entry) => entry.isIntersecting)) {
     whenNear.unobserve(entry.target);
-    embed(entry.target, entry.target.id === "pair-chart" ? startPairs : undefined);
+    embed(entry.target);
   }
 }, { rootMargin: "300px" });
 for (const holder of document.querySelectorAll(".chart[data-chart]")) whenNear.observe(holder);
 
 // Case by case: the difference of any two models, from the scores that the table shows.
 
-const startPairs = (view) => {
-  const [target, first, second] = ["pair-task", "pair-a", "pair-b"].map(byId);
-  const show = () => {
-    const { cases, sizes, scores } = data.targets[target.value];
-    const [a, b] = [first, second].map((choice) => scores[data.primary][choice.value]);
-    const rows = cases.map((name, i) => ({ case: name, size: sizes[i], difference: a[i] - b[i], a: a[i], b: b[i] }));
-    byId("pair-a-first").textContent = data.models[first.value].label;
-    byId("pair-b-first").textContent = data.models[second.value].label;
-    const higher = rows.filter((row) => row.difference > 0).length;
-    const lower = rows.filter((row) => row.difference < 0).length;
-    byId("pair-count").textContent = `higher in ${higher}, lower in ${lower}, equal in ${rows.length - higher - lower} of ${rows.length} cases`;
-    return view.change("cases", vega.changeset().remove(() => true).insert(rows)).runAsync();
-  };
-  for (const choice of [target, first, second]) choice.addEventListener("change", show);
-  view.addEventListener("click", (_, item) => item?.datum?.case && table.find(target.value, item.datum.case));
-  return show();
+const pairChoices = ["pair-task", "pair-a", "pair-b"].map(byId);
+const pairRows = () => {
+  const [target, first, second] = pairChoices.map((choice) => Number(choice.value));
+  const { cases, sizes, scores } = data.targets[target];
+  const [a, b] = [scores[data.primary][first], scores[data.primary][second]];
+  const rows = cases.map((name, i) => ({ case: name, size: sizes[i], difference: a[i] - b[i], a: a[i], b: b[i] }));
+  const higher = rows.filter((row) => row.difference > 0).length;
+  const lower = rows.filter((row) => row.difference < 0).length;
+  byId("pair-a-first").textContent = data.models[first].label;
+  byId("pair-b-first").textContent = data.models[second].label;
+  byId("pair-count").textContent = `higher in ${higher}, lower in ${lower}, equal in ${rows.length - higher - lower} of ${rows.length} cases`;
+  return rows;
+};
+const followPairs = (view) => {
+  for (const choice of pairChoices) choice.addEventListener("change", () => view.data("cases", pairRows()).runAsync());
+  view.addEventListener("click", (_, item) => item?.datum?.case && table.find(pairChoices[0].value, item.datum.case));
 };
 
 // The case table: rows are drawn only where they can be seen.

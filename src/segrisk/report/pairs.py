@@ -25,6 +25,7 @@ from segrisk.statistics import (
     wilcoxon_test,
 )
 from segrisk.statistics.paired import resampled_shares
+from segrisk.statistics.verdict import skewness_of
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Pair:
     interval: PairInterval | None
     equivalence: Equivalence | None
     effect: Effect
+    skewness: float
+    """Of the groups' differences: the test is exact where they are symmetric."""
     detectable: float | None
     """The smallest true difference that a test like this would mostly find, power 80 %."""
     p_bootstrap: float
@@ -143,6 +146,7 @@ def _pairs(results: Results, task: TaskInfo, scores: Scores) -> list[Pair]:
                 effect=effect(
                     *columns, task.groups, better="lower" if metric.better == "lower" else "higher"
                 ),
+                skewness=skewness_of(sums),
                 detectable=minimum_detectable(sums, alpha=plan.alpha) if key in usual else None,
                 p_bootstrap=min(1.0, 2 * float(min(below[row], above[row]))),
                 p_wilcoxon=wilcoxon_test(*columns, task.groups).p,

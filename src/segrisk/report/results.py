@@ -20,6 +20,22 @@ class Model:
 
 
 @dataclass(frozen=True)
+class Arm:
+    """A model whose probabilities a fitted rule turned into masks, instead of p > 1/2."""
+
+    task: str
+    model: str
+    decision: str
+    label: str
+    """What the rule is called in tables."""
+
+    @property
+    def name(self) -> str:
+        """What its scores are called."""
+        return f"{self.model} + {self.decision}"
+
+
+@dataclass(frozen=True)
 class Metric:
     """How a metric is read and printed, and where its best value lies."""
 
@@ -124,6 +140,11 @@ class Results:
     plan: StatisticsPlan = StatisticsPlan()
     post_hoc: bool = False
     efforts: tuple[Effort, ...] = ()
+    surrogates: tuple[Score, ...] = ()
+    """Values of `scores.SURROGATES` and the risks of each held-out case, at the network's size."""
+    arms: tuple[Arm, ...] = ()
+    arm_scores: tuple[Score, ...] = ()
+    """Of each arm, under its name."""
     notes: tuple[str, ...] = ()
     provenance: dict[str, Any] | None = None
     subject: Literal["loss", "model"] = "loss"
@@ -144,15 +165,20 @@ class Results:
         return tuple(sorted({score.label for score in self.scores if score.task == task}))
 
     def __post_init__(self) -> None:
-        for scores in (self.scores, self.scores_by_dice):
+        models = [(task, model.name) for task in self.tasks for model in self.models]
+        arms = [(arm.task, arm.name) for arm in self.arms]
+        for scores, own in (
+            (self.scores, models),
+            (self.scores_by_dice, models),
+            (self.arm_scores, arms),
+        ):
             if scores:
-                self._check_known(scores)
-                self._check_complete(scores)
+                self._check_known(scores, {name for _, name in own})
+                self._check_complete(scores, own)
 
-    def _check_known(self, scores: tuple[Score, ...]) -> None:
+    def _check_known(self, scores: tuple[Score, ...], models: set[str]) -> None:
         """No score may be of something else, in another group, or not a number."""
         groups = {(info.task, info.case): info.group for info in self.cases}
-        models = {model.name for model in self.models}
         for score in scores:
             place = f"case '{score.case}' of {score.task}"
             group = groups.get((score.task, score.case))
@@ -173,7 +199,7 @@ class Results:
                     "a missing prediction needs a value, its worst"
                 )
 
-    def _check_complete(self, scores: tuple[Score, ...]) -> None:
+    def _check_complete(self, scores: tuple[Score, ...], models: list[tuple[str, str]]) -> None:
         """Every model must have been scored once on every case: nothing is dropped in silence."""
         found = Counter((s.task, s.model, s.metric, s.seed, s.case, s.label) for s in scores)
         twice = next((key for key, count in found.items() if count > 1), None)
@@ -182,10 +208,11 @@ class Results:
         seeds = sorted({score.seed for score in scores})
         labels = {task: sorted({s.label for s in scores if s.task == task}) for task in self.tasks}
         wanted = (
-            (info.task, model.name, metric, seed, info.case, label)
+            (info.task, model, metric, seed, info.case, label)
             for info in self.cases
             for label in ([info.label] if info.label else labels[info.task])
-            for model in self.models
+            for task, model in models
+            if task == info.task
             for metric in self.plan.metrics
             for seed in seeds
         )

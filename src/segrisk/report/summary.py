@@ -3,9 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from segrisk.report.claims import Claim, claims
+from segrisk.report.decisions import Decisions, decisions
 from segrisk.report.marks import Marks, marks
 from segrisk.report.pairs import Pair, all_pairs
 from segrisk.report.results import Metric, Model, Results
+from segrisk.report.risks import Risk, Surrogates, risks, surrogates
 from segrisk.report.sensitivity import Sensitivity, sensitivity
 from segrisk.report.sizes import Curve, curve, has_curve
 from segrisk.report.tasks import Scores, TaskInfo, by_case, task_infos
@@ -49,6 +52,10 @@ class Summary:
     ranks: Mapping[str, tuple[Rank, ...]]
     """By task, the models by their mean of the primary metric, and how stable that order is."""
     sensitivity: tuple[Sensitivity, ...]
+    claims: tuple[Claim, ...]
+    decisions: Decisions | None
+    risks: tuple[Risk, ...]
+    surrogates: tuple[Surrogates, ...]
 
     @property
     def models(self) -> tuple[Model, ...]:
@@ -97,6 +104,10 @@ def summarise(results: Results) -> Summary:
         left_out=tuple(task.name for task in tasks if not has_curve(task)),
         ranks={task.name: _ranks(results, task, by_loss.scores) for task in tasks},
         sensitivity=sensitivity(results, tasks, by_loss.scores, by_loss.pairs),
+        claims=claims(results, tasks) if results.subject == "loss" else (),
+        decisions=decisions(results, tasks),
+        risks=risks(results),
+        surrogates=surrogates(results),
     )
 
 

@@ -58,9 +58,10 @@ def _finding(
     if pair.a != best.name:
         ends = [-end for end in reversed(ends)]
     side = "above" if metric.better == "higher" else "below"
-    lead = f"{number(abs(pair.difference), metric)} {side} {second.label}"
+    extra = _extra_digits(pair.difference, metric)
+    lead = f"{number(abs(pair.difference), metric, extra=extra)} {side} {second.label}"
     if ends:
-        low, high = (number(end, metric, signed=True) for end in ends)
+        low, high = (number(end, metric, signed=True, extra=extra) for end in ends)
         lead += f" ({100 * (1 - plan.alpha):g} % interval of the difference {low} to {high})"
     real = [other for other in others if own[other.name].real(plan.alpha)]
     if len(real) == len(others):
@@ -124,14 +125,20 @@ def units(task: TaskInfo) -> str:
     return f"{task.n_cases} cases" + (f" in {task.n_groups} groups" if grouped else "")
 
 
-def number(value: float, metric: Metric, *, signed: bool = False) -> str:
-    """A number as the metric is printed, with a true minus.
+def number(value: float, metric: Metric, *, signed: bool = False, extra: int = 0) -> str:
+    """A number as the metric is printed, with a true minus and no sign before zero.
 
     >>> number(-0.5, Metric("dice", "Dice score")), number(3, Metric("a", "A", unit="mm", digits=1))
     ('−0.500', '3.0 mm')
     """
-    text = f"{value:{'+' if signed else ''}.{metric.digits}f}".replace("-", "−")
+    text = f"{value:{'+' if signed else ''}.{metric.digits + extra}f}"
+    text = text.lstrip("+-") if float(text) == 0 else text.replace("-", "−")
     return f"{text} {metric.unit}" if metric.unit else text
+
+
+def _extra_digits(value: float, metric: Metric) -> int:
+    """How many more digits a small difference needs to be seen, at most two."""
+    return next((more for more in (0, 1) if abs(value) >= 0.5 * 10 ** -(metric.digits + more)), 2)
 
 
 def p_text(p_value: float) -> str:

@@ -13,7 +13,7 @@ from segrisk.report.tables import console_tables
 from segrisk.report.write import write_report
 from segrisk.study.collect import collect
 from segrisk.study.config import Study, load_study
-from segrisk.study.engine import Engine, default_workers, missing, unwritable
+from segrisk.study.engine import Engine, default_workers, unwritable
 from segrisk.study.plan import Cell, plan, prepare_tasks, restore
 from segrisk.study.status import seconds_left, status
 from segrisk.study.store import Store, adopt, export, opened
@@ -70,7 +70,7 @@ def _train(
     store.forget_failures()
     for title in store.discard_damaged(cells):
         console.print(f"damaged, run again: {title}", highlight=False)
-    todo = missing(store, cells)
+    todo = store.missing(cells)
     console.print(
         f"{len(cells) - len(todo)} of {len(cells)} cells need no training, {len(todo)} do; "
         f"{workers} at a time",
