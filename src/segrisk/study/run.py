@@ -15,6 +15,7 @@ from segrisk.study.collect import collect
 from segrisk.study.config import Study, load_study
 from segrisk.study.engine import Engine, default_workers, unwritable
 from segrisk.study.plan import Cell, plan, prepare_tasks, restore
+from segrisk.study.predictions import write_predictions
 from segrisk.study.status import seconds_left, status
 from segrisk.study.store import Store, adopt, export, opened
 from segrisk.study.view import LiveView, duration
@@ -140,6 +141,14 @@ def print_status(out: Path, console: Console) -> None:
     left = seconds_left(store, current, default_workers(study.threads))
     if left:
         console.print(f"  about {duration(left)} of training left", highlight=False)
+
+
+def predict_study(out: Path, target: Path, console: Console) -> None:
+    """Write the held-out masks of the study in `out` to `target`, with their manifest."""
+    manifest = write_predictions(*_recorded(out), target, console)
+    console.print(
+        f"masks and their manifest: {manifest}", highlight=False, markup=False, soft_wrap=True
+    )
 
 
 def export_study(out: Path, target: Path, console: Console) -> None:

@@ -116,6 +116,12 @@ def _decide(work: Work, folder: Path) -> None:
     write_json(folder / "effort.json", {"seconds": round(time.monotonic() - began, 3)})
 
 
+def held_out_masks(work: Work) -> Iterator[tuple[int, np.ndarray]]:
+    """The mask p > 1/2 of each held-out case, with the weights that the cell starts from."""
+    network = _network(work, _load(work.cell.data))
+    yield from _maps(work, _fabric(work), network, work.cell.split.test, mask_at)
+
+
 def _fabric(work: Work) -> Fabric:
     return Fabric(accelerator=work.device, devices=1, precision=work.precision)
 
