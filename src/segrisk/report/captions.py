@@ -6,7 +6,7 @@ from segrisk.report.pairs import Pair
 from segrisk.report.sizes import CASES_FOR_CURVE
 from segrisk.report.summary import Block, Summary
 from segrisk.report.tasks import TaskInfo
-from segrisk.report.verdict import listed
+from segrisk.report.verdict import listed, number
 from segrisk.statistics import ONE_SEED
 from segrisk.statistics.verdict import GROUPS_FOR_SKEW, SKEWED
 
@@ -216,7 +216,7 @@ def sizes(summary: Summary) -> str:
     found.sort(key=lambda one: one[1].p_adjusted)
     changing = [
         f"{summary.labels[trend.a]} − {summary.labels[trend.b]} on {task} "
-        f"({trend.slope.slope * math.log(2):+.3f} per doubling)".replace("-", "−")
+        f"({number(trend.slope.slope * math.log(2), summary.primary, signed=True)} per doubling)"
         for task, trend in found
     ]
     if not changing:

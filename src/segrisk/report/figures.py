@@ -23,7 +23,8 @@ FOCUS = "focus === '' || datum.model === focus"
 
 def figure1(summary: Summary) -> alt.VConcatChart:
     """The score against the foreground fraction, one panel for each task with a curve."""
-    panels = [_panel(summary, curve) for curve in summary.curves]
+    width = 380 if len(summary.curves) > 1 else 620
+    panels = [_panel(summary, curve).properties(width=width) for curve in summary.curves]
     rows = [alt.hconcat(*panels[start : start + 2]) for start in range(0, len(panels), 2)]
     return styled(_focusable(alt.vconcat(*rows)))
 
@@ -99,7 +100,7 @@ def _panel(summary: Summary, curve: Curve) -> alt.LayerChart:
     edges = alt.InlineData(values=[{"edge": edge} for edge in borders])
     rules = alt.Chart(edges).mark_rule(strokeDash=[2, 3], color=LINE).encode(x="edge:Q")
     return alt.layer(rules, band, line, dots).properties(
-        title=f"{curve.task.name} ({curve.task.n_cases})", width=380, height=280
+        title=f"{curve.task.name} ({curve.task.n_cases})", height=280
     )
 
 

@@ -1,7 +1,9 @@
 """The page: one file that needs nothing else."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from statistics import median
@@ -54,7 +56,7 @@ def page(
         notes=captions.notes(summary),
         conventions=captions.conventions(summary),
         captions=captions,
-        tables=tables,
+        tables=[_without_repeats(table, tables[0]) for table in tables],
         changes=conclusions_changed(summary),
         forests=[forest(summary, task.name) for task in summary.tasks if summary.by_loss.pairs],
         maps=[significance_map(summary, task.name) for task in summary.tasks],
@@ -80,6 +82,24 @@ def page(
         library=Markup(_library()) if charts else "",
         provenance=json.dumps(summary.results.provenance, indent=2, sort_keys=True),
     )
+
+
+def _without_repeats(table: Table, first: Table) -> Table:
+    """The table with those sentences of its caption that the first one's does not have."""
+    if table is first:
+        return table
+    known = set(_sentences(first.caption))
+    own = [sentence for sentence in _sentences(table.caption) if sentence not in known]
+    return replace(table, caption=" ".join(own))
+
+
+def _sentences(text: str) -> list[str]:
+    """A text cut after every full stop that ends a sentence.
+
+    >>> _sentences("At p < 0.05, seed 0. Bold: higher.")
+    ['At p < 0.05, seed 0.', 'Bold: higher.']
+    """
+    return re.split(r"(?<=[.])\s+(?=[A-Z])", text)
 
 
 def script_json(value: Any) -> Markup:

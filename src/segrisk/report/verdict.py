@@ -62,7 +62,7 @@ def _finding(
     lead = f"{number(abs(pair.difference), metric, extra=extra)} {side} {second.label}"
     if ends:
         low, high = (number(end, metric, signed=True, extra=extra) for end in ends)
-        lead += f" ({100 * (1 - plan.alpha):g} % interval of the difference {low} to {high})"
+        lead += f" ({100 * (1 - plan.alpha):g} % interval of the difference {low} to {high})"
     real = [other for other in others if own[other.name].real(plan.alpha)]
     if len(real) == len(others):
         largest = max(own[other.name].p_adjusted for other in others)
@@ -107,7 +107,7 @@ def _limits(
         unit = f" {metric.unit}" if metric.unit else ""
         parts.append(
             f"with {units(task)} a true difference below {max(gaps):.2g}{unit} would often go "
-            "unseen (power 80 %)"
+            "unseen (power 80 %)"
         )
     if not parts:
         parts = [f"{units(task)} support neither an interval nor a claim"]
