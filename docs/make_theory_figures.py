@@ -8,7 +8,7 @@ import numpy as np
 import vl_convert
 from PIL import Image
 
-from segrisk.report.figures import COLOURS
+from segrisk.report.styles import COLOURS
 from segrisk.similarity import Confusion, dice, hamming, jaccard, weighted_hamming
 from segrisk.theory import approximation, hamming_error
 

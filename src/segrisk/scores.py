@@ -6,6 +6,7 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 from segrisk.files import write_text
+from segrisk.sheets import csv_text, restored
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -39,13 +40,11 @@ COLUMNS = tuple(field.name for field in fields(Score))
 def write_scores(path: Path, scores: Iterable[Score]) -> None:
     """Write scores as CSV, sorted, so that equal scores give equal bytes.
 
-    Values are written with `repr`, the shortest text that reads back as the same float64.
+    Values are written with `repr`, the shortest text that reads back as the same float64; text that
+    a spreadsheet would take for a formula is neutralised, and `read_scores` gives it back.
     """
-    lines = [",".join(COLUMNS)]
-    for score in sorted(scores):
-        *keys, value = astuple(score)
-        lines.append(",".join([*(_quoted(str(key)) for key in keys), repr(float(value))]))
-    write_text(path, "\n".join(lines) + "\n")
+    rows = ((*keys, float(value)) for *keys, value in map(astuple, sorted(scores)))
+    write_text(path, csv_text(COLUMNS, rows))
 
 
 def read_scores(path: Path) -> list[Score]:
@@ -58,18 +57,12 @@ def read_scores(path: Path) -> list[Score]:
             )
         return [
             Score(
-                **{
-                    **row,
-                    "fold": int(row["fold"]),
-                    "seed": int(row["seed"]),
-                    "value": float(row["value"]),
-                }
+                **{name: restored(row[name]) for name in ("task", "model", "case", "group")},
+                label=restored(row["label"]),
+                fold=int(row["fold"]),
+                seed=int(row["seed"]),
+                metric=restored(row["metric"]),
+                value=float(row["value"]),
             )
             for row in rows
         ]
-
-
-def _quoted(text: str) -> str:
-    if any(character in text for character in ',"\n\r'):
-        return '"' + text.replace('"', '""') + '"'
-    return text

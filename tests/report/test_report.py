@@ -122,7 +122,7 @@ def test_means_tests_and_corrections_are_those_of_the_scores():
         b, _ = column(pair.task, pair.metric, pair.b)
         expected = sign_flip(group_sums(a - b, groups))
         assert pair.difference == pytest.approx((a - b).mean())
-        assert pair.p_sign_flip == expected.p_value
+        assert pair.p_sign_flip == expected.p
     primary = [pair for pair in summary.by_loss.pairs if pair.metric == "dice"]
     assert len(primary) == 20
     adjusted = holm([pair.p_sign_flip for pair in primary])

@@ -23,7 +23,7 @@ REPORT = {
     "tests.csv",
     "table1.md",
     "table1.tex",
-    "index.html",
+    "report.html",
     "dice_jaccard.png",
     "dice_jaccard.svg",
     "provenance.json",

@@ -97,7 +97,8 @@ def figure(findings: Findings) -> "alt.VConcatChart":
     """The fractions, and below them how far the best Hγ can be from Dice where none is smaller."""
     import altair as alt
 
-    from segrisk.report.figures import COLOURS, styled
+    from segrisk.report.figures import styled
+    from segrisk.report.styles import COLOURS
 
     fractions = findings.fractions
     low, high = float(fractions.min()) / 1.3, min(1.0, 1.3 * float(fractions.max()))

@@ -1,6 +1,16 @@
 """Captions, made from what was actually run."""
 
-from segrisk.report.summary import CASES_FOR_CURVE, Block, Pair, Summary
+import math
+
+from segrisk.report.pairs import Pair
+from segrisk.report.sizes import CASES_FOR_CURVE
+from segrisk.report.summary import Block, Summary
+from segrisk.report.tasks import TaskInfo
+from segrisk.report.verdict import listed, number
+from segrisk.statistics import ONE_SEED
+from segrisk.statistics.verdict import GROUPS_FOR_SKEW, SKEWED
+
+ONE_TRAINING = "The tests speak of these trained models: trained again, the same method may differ."
 
 
 def sample(summary: Summary) -> str:
@@ -29,11 +39,11 @@ def test(summary: Summary, block: Block) -> str:
 
 def _resamples(pairs: tuple[Pair, ...]) -> str:
     ways = []
-    if any(pair.exact for pair in pairs):
+    if any(pair.test.exact for pair in pairs):
         ways.append("all sign vectors where there are at most 16 units")
     ways += [
         f"{count:,} random sign vectors"
-        for count in sorted({pair.resamples for pair in pairs if not pair.exact})
+        for count in sorted({pair.test.resamples for pair in pairs if not pair.test.exact})
     ]
     return " and ".join(ways)
 
@@ -44,12 +54,9 @@ def selection(summary: Summary, block: Block) -> str:
     folds, seeds = len({s.fold for s in scores}), len({s.seed for s in scores})
     runs = f"{folds} folds" if folds > 1 else "one fold"
     runs += f", {seeds} seeds averaged for each case" if seeds > 1 else ", one seed"
+    if summary.results.subject == "model":
+        return f"predictions as they were given, {runs}"
     return f"epochs chosen by {block.selection}, {runs}"
-
-
-def convention() -> str:
-    """What an empty mask scores."""
-    return "both masks empty scores 1, one empty scores 0, in Dice and Jaccard alike"
 
 
 def cautions(summary: Summary) -> list[str]:
@@ -59,9 +66,7 @@ def cautions(summary: Summary) -> list[str]:
     if results.post_hoc:
         found.append("Post hoc: the statistics were changed after the first score was there.")
     if len({score.seed for score in results.scores}) == 1:
-        found.append(
-            "With one seed the tests speak of these trained models, not of the losses in general."
-        )
+        found.append(ONE_SEED if results.subject == "loss" else ONE_TRAINING)
     for task in summary.tasks:
         if task.n_groups < 6:
             found.append(
@@ -81,20 +86,33 @@ def table(summary: Summary, block: Block, *, family: str) -> str:
         marked = "One model: nothing is tested."
     return " ".join(
         [
-            f"Means over cases; {sample(summary)}; {selection(summary, block)}; {convention()}.",
+            f"Means over cases; {sample(summary)}; {selection(summary, block)}; "
+            f"{summary.results.convention}.",
             marked,
-            "Italic: lower than each metric-sensitive loss. Underlined: lower than every other "
-            "member of its own group (pixel or metric-sensitive losses). Bold: higher than all "
-            "others.",
+            legend(summary),
             *cautions(summary),
         ]
     )
 
 
+def legend(summary: Summary) -> str:
+    """What the marks mean; those that no model here can get are left out."""
+    families = {model.family for model in summary.models}
+    all_higher = all(metric.better == "higher" for metric in summary.metrics)
+    higher, lower = ("higher", "lower") if all_higher else ("better", "worse")
+    text = f"Bold: {higher} than all others."
+    if families & {"pixel", "metric"}:
+        text = (
+            f"Italic: {lower} than each metric-sensitive loss. Underlined: {lower} than every "
+            f"other member of its own group (pixel or metric-sensitive losses). {text}"
+        )
+    return text
+
+
 def decisions(summary: Summary) -> str:
     """The caption of the table of decision rules."""
     return (
-        f"Means over cases; {sample(summary)}; {convention()}. No network was trained anew: each "
+        f"Means over cases; {sample(summary)}; {summary.results.convention}. No network was trained anew: each "
         "rule was fitted on the validation part of its training and applied to the held-out fold. "
         "Bold: above the same loss at p > 1/2, italic: below it, where the 95 % t interval over "
         "groups of the difference excludes 0. A dash: the rule reads p as a probability, and the "
@@ -105,7 +123,7 @@ def decisions(summary: Summary) -> str:
 def contrasts(summary: Summary) -> str:
     """The caption of the table of contrasts between losses and decisions."""
     return (
-        f"Differences in mean {summary.results.plan.primary.capitalize()}, 95 % t intervals over "
+        f"Differences in mean {summary.primary.label}, 95 % t intervals over "
         "groups, p of the two-sided sign-flip test. Share closed: how much of the gap between the "
         "two losses at p > 1/2 the rule closes without training, only where the gap's own interval "
         "lies above 0. All contrasts and metrics stand in decisions.csv."
@@ -132,12 +150,142 @@ def surrogates() -> str:
 
 def curve(summary: Summary) -> str:
     """The caption of Figure 1."""
+    level = f"{100 * (1 - summary.results.plan.alpha):g} %"
     left_out = ""
     if summary.left_out:
         names = ", ".join(summary.left_out)
-        left_out = f" Left out, with fewer than {CASES_FOR_CURVE} cases: {names}."
+        left_out = f" Left out, with fewer than {CASES_FOR_CURVE} objects: {names}."
     return (
-        f"{summary.results.plan.primary.capitalize()} against the foreground fraction, averaged "
-        "within ten bins of equal count (dashed borders, points at each bin's median). Bands: 95 % "
-        f"t intervals over groups, in bins with at least 5.{left_out}"
+        f"{summary.primary.label} against the foreground fraction. Points: means of ten bins of "
+        "equal count (dashed borders), at each bin's median. Lines: local linear means over log "
+        f"size, each from the nearest half of the cases. Bands: {level} intervals over groups, "
+        f"point by point, of at least 5 groups.{left_out}"
     )
+
+
+def facts(summary: Summary) -> list[tuple[str, str]]:
+    """What the report rests on, as (number, what it counts)."""
+    cases = sum(len({(t.task, c) for c in t.cases}) for t in _first_labels(summary))
+    groups = sum(t.n_groups for t in _first_labels(summary))
+    noun = {"loss": "losses", "model": "models"}[summary.results.subject]
+    found = [(f"{cases:,}", "cases"), (str(len(summary.models)), noun)]
+    if groups < cases:
+        found.insert(1, (f"{groups:,}", "groups"))
+    if len(summary.tasks) > 1:
+        found.append((str(len(summary.tasks)), "data sets"))
+    seeds = len({score.seed for score in summary.results.scores})
+    found.append((str(seeds), "seed" if seeds == 1 else "seeds"))
+    return found
+
+
+def _first_labels(summary: Summary) -> list[TaskInfo]:
+    return list({task.task: task for task in reversed(summary.tasks)}.values())
+
+
+def notes(summary: Summary) -> list[str]:
+    """What a reader must know before believing the verdict."""
+    found = [*cautions(summary), *summary.results.notes]
+    skewed = [
+        pair
+        for pair in summary.by_loss.pairs
+        if pair.metric == summary.primary
+        and abs(pair.skewness) > SKEWED
+        and pair.test.n_groups < GROUPS_FOR_SKEW
+    ]
+    for task in dict.fromkeys(pair.task for pair in skewed):
+        names = [
+            f"{summary.labels[pair.a]} − {summary.labels[pair.b]}"
+            for pair in skewed
+            if pair.task == task
+        ]
+        found.append(
+            f"{task}: the differences {_few(names)} are one-sided, and there the sign-flip test "
+            "marks more often than its level says: trust the intervals."
+        )
+    return found
+
+
+def sizes(summary: Summary) -> str:
+    """Which differences change with the size of the object."""
+    found = [
+        (curve.task.name, trend)
+        for curve in summary.curves
+        for trend in curve.trends
+        if trend.p_adjusted < summary.results.plan.alpha
+    ]
+    found.sort(key=lambda one: one[1].p_adjusted)
+    changing = [
+        f"{summary.labels[trend.a]} − {summary.labels[trend.b]} on {task} "
+        f"({number(trend.slope.slope * math.log(2), summary.primary, signed=True)} per doubling)"
+        for task, trend in found
+    ]
+    if not changing:
+        return "No difference is shown to change with the size of the object."
+    return f"Change with the size of the object, after correction: {_few(changing)}."
+
+
+def _few(names: list[str]) -> str:
+    """The first three names, and how many more there are.
+
+    >>> _few(["a", "b", "c"]), _few(list("abcde"))
+    ('a, b and c', 'a, b, c and 2 more')
+    """
+    left = len(names) - 3
+    return listed([*names[:3], f"{left} more"] if left > 0 else names)
+
+
+def conventions(summary: Summary) -> list[tuple[str, str]]:
+    """What every number on the page means."""
+    plan, primary = summary.results.plan, summary.primary.label
+    level = f"{100 * (1 - plan.alpha):g} %"
+    declared = (
+        "Post hoc: the statistics were changed after the first score was there."
+        if summary.results.post_hoc
+        else f"{primary}, the margin ±{plan.margin:g}, the tests and their family were fixed before "
+        "the first score."
+    )
+    return [
+        ("Empty masks", f"{_sentence(summary.results.convention)}."),
+        (
+            "Difference",
+            "Mean over cases of one model minus that of the other: exactly what Table 1 prints. "
+            "Seeds are averaged within a case first.",
+        ),
+        (
+            "Test",
+            f"{_sentence(test(summary, summary.by_loss))}. It is exact where differences are "
+            "symmetric; where failures are all on one side it is right only for many groups.",
+        ),
+        (
+            "Correction",
+            f"Holm over all pairs, tasks and labels of a metric. The claims rest on {primary}; "
+            "other metrics are corrected within themselves and are secondary. The max-T "
+            "correction, the paper's bootstrap and Wilcoxon's test stand in tests.csv.",
+        ),
+        (
+            "Interval",
+            f"{level}, the hull of the group t interval and the studentised bootstrap of groups, "
+            f"{plan.resamples:,} resamples, seed {plan.seed}.",
+        ),
+        (
+            "The same",
+            f"The {100 * (1 - 2 * plan.alpha):g} % interval lies within ±{plan.margin:g}: two "
+            "one-sided tests. Below 50 groups nothing is claimed to be the same. A difference that "
+            "is not shown is no evidence of equality.",
+        ),
+        (
+            "Rank",
+            "By the mean over cases. P(best) and the interval of a rank come from resampled groups: "
+            "how firm the order is on patients like these, no test.",
+        ),
+        (
+            "Size",
+            "Slope of the difference on log size, least squares with CR2 errors over groups. Sizes "
+            "are never permuted; empty references have no size and are left out.",
+        ),
+        ("Declared", declared),
+    ]
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -110,7 +110,7 @@ def _contrast(
         difference=sums.mean,
         low=interval.low if interval else None,
         high=interval.high if interval else None,
-        p_sign_flip=sign_flip(sums, resamples=plan.resamples, seed=plan.seed).p_value,
+        p_sign_flip=sign_flip(sums, resamples=plan.resamples, seed=plan.seed).p,
         closed=None if origin is None else _closed(difference(a, origin), sums.mean, task),
         n_cases=sums.n_cases,
         n_groups=sums.n_groups,

@@ -1,5 +1,7 @@
-"""Figures: each one chart definition, from which PNG, SVG and HTML are drawn."""
+"""Figures: each one chart definition, from which PNG, SVG and the interactive chart are drawn."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -7,68 +9,174 @@ import altair as alt
 import numpy as np
 
 from segrisk.files import write_bytes, write_text
-from segrisk.report.summary import Curve, Summary
-
-COLOURS = ("#3a3a3a", "#e69f00", "#0072b2", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#8c6d31")
-"""Okabe and Ito's palette, which readers with any colour vision can tell apart."""
+from segrisk.report.sizes import Curve
+from segrisk.report.styles import INK, LINE, PAPER, SOFT, styles
+from segrisk.report.summary import Summary
+from segrisk.statistics import SmoothCurve
 
 POINTS = 2000
 """Points in the scatter plot; more make the file larger and the picture no clearer."""
 
+FOCUS = "focus === '' || datum.model === focus"
+"""Whether a mark belongs to the model that the reader looks at; the page sets the signal."""
+
 
 def figure1(summary: Summary) -> alt.VConcatChart:
-    """Dice against the foreground fraction, one panel for each task with a curve."""
-    panels = [_panel(summary, curve) for curve in summary.curves]
+    """The score against the foreground fraction, one panel for each task with a curve."""
+    width = 380 if len(summary.curves) > 1 else 620
+    panels = [_panel(summary, curve).properties(width=width) for curve in summary.curves]
     rows = [alt.hconcat(*panels[start : start + 2]) for start in range(0, len(panels), 2)]
-    return styled(alt.vconcat(*rows))
+    return styled(_focusable(alt.vconcat(*rows)))
 
 
 def _panel(summary: Summary, curve: Curve) -> alt.LayerChart:
-    labels = {model.name: model.label for model in summary.models}
-    families = {model.name: model.family for model in summary.models}
+    smooth = [
+        {"model": summary.labels[name], "fraction": size, "mean": mean, "low": low, "high": high}
+        for name, own in curve.smooth.items()
+        for size, mean, low, high in zip(
+            own.sizes.tolist(), own.means.tolist(), *_band(own), strict=True
+        )
+    ]
     points = [
         {
-            "loss": labels[point.model],
-            "family": families[point.model],
-            "bin": point.bin,
-            "fraction": point.fraction,
+            "model": summary.labels[name],
+            "fraction": fraction,
+            "cases": cases,
             "mean": point.mean,
             "low": point.low,
             "high": point.high,
         }
-        for point in curve.points
+        for name, own in curve.binned.items()
+        for fraction, cases, point in zip(
+            own.bins.medians, own.bins.n_cases, own.means, strict=True
+        )
     ]
-    # A square root spreads the small objects, where most bins lie, and can show an empty one.
-    fractions = [point.fraction for point in curve.points]
-    scale = alt.Scale(
-        type="sqrt", zero=False, nice=False, domain=[min(fractions), max(fractions)], padding=8
+    x = alt.X(
+        "fraction:Q",
+        title="foreground fraction",
+        scale=alt.Scale(type="log", nice=False, padding=8),
+        axis=alt.Axis(format="~p", labelOverlap=True),
     )
-    x = alt.X("fraction:Q", title="foreground fraction", scale=scale)
-    # Bands may leave [0, 1]; the axis does not.
-    low = min(point.mean if point.low is None else point.low for point in curve.points)
-    high = max(point.mean if point.high is None else point.high for point in curve.points)
-    y_scale = alt.Scale(domain=[max(0.0, low), min(1.0, high)], zero=False)
-    y_title = f"{summary.results.plan.primary.capitalize()} score"
-    base = alt.Chart(alt.InlineData(values=points)).encode(x=x, color=_colour(summary))
+    # Bands may leave the range of the metric; the axis need not.
+    bottom = min(row["mean"] if row["low"] is None else row["low"] for row in smooth + points)
+    top = max(row["mean"] if row["high"] is None else row["high"] for row in smooth + points)
+    top = min(1.0, top) if summary.primary.better == "higher" else top
+    y = alt.Y(
+        "mean:Q",
+        title=summary.primary.title,
+        scale=alt.Scale(domain=[max(0.0, bottom), top], zero=False),
+    )
+    base = alt.Chart(alt.InlineData(values=smooth)).encode(x=x, color=_colour(summary))
     band = (
         base.transform_filter("isValid(datum.low)")
-        .mark_area(opacity=0.08, clip=True)
-        .encode(y=alt.Y("low:Q", scale=y_scale), y2="high:Q")
+        .mark_area(clip=True)
+        .encode(
+            y=alt.Y("low:Q"),
+            y2="high:Q",
+            opacity=alt.condition("focus === datum.model", alt.value(0.22), alt.value(0.06)),
+        )
     )
-    dash = alt.StrokeDash(
-        "family:N",
-        legend=None,
-        scale=alt.Scale(domain=["pixel", "metric", "other"], range=[[6, 3], [1, 0], [2, 2]]),
+    line = base.mark_line(strokeWidth=1.8, clip=True).encode(
+        y=y, strokeDash=_dash(summary), opacity=_focus()
     )
-    line = base.mark_line(strokeWidth=2).encode(
-        y=alt.Y("mean:Q", title=y_title), strokeDash=dash, order="bin:Q"
+    dots = (
+        alt.Chart(alt.InlineData(values=points))
+        .mark_point(filled=True, size=46)
+        .encode(
+            x=x,
+            y=y,
+            color=_colour(summary),
+            shape=_shape(summary),
+            opacity=_focus(),
+            tooltip=[
+                "model:N",
+                *(alt.Tooltip(f"{name}:Q", format=".3f") for name in ("mean", "low", "high")),
+                alt.Tooltip("fraction:Q", format=".2~%"),
+                "cases:Q",
+            ],
+        )
     )
-    dots = base.mark_point(filled=True, size=28, opacity=1).encode(y=alt.Y("mean:Q"))
-    edges = alt.InlineData(values=[{"edge": edge} for edge in curve.edges])
-    borders = alt.Chart(edges).mark_rule(strokeDash=[3, 3], opacity=0.35).encode(x="edge:Q")
-    return alt.layer(borders, band, line, dots).properties(
-        title=f"{curve.task.name} ({curve.task.n_cases})", width=380, height=280
+    borders = next(iter(curve.binned.values())).bins.edges
+    edges = alt.InlineData(values=[{"edge": edge} for edge in borders])
+    rules = alt.Chart(edges).mark_rule(strokeDash=[2, 3], color=LINE).encode(x="edge:Q")
+    return alt.layer(rules, band, line, dots).properties(
+        title=f"{curve.task.name} ({curve.task.n_cases})", height=280
     )
+
+
+def _band(curve: SmoothCurve) -> tuple[list[float | None], list[float | None]]:
+    if curve.low is None or curve.high is None:
+        nothing: list[float | None] = [None] * len(curve.sizes)
+        return nothing, nothing
+    return curve.low.tolist(), curve.high.tolist()
+
+
+def figure_differences(summary: Summary) -> alt.VConcatChart:
+    """Every pair's mean difference with its interval, and the margin of equivalence."""
+    plan = summary.results.plan
+    panels = []
+    for task in summary.tasks:
+        rows = [
+            {
+                "pair": f"{summary.labels[pair.a]} − {summary.labels[pair.b]}",
+                "difference": pair.difference,
+                "low": pair.low,
+                "high": pair.high,
+                "after correction": "differ" if pair.real(plan.alpha) else "not shown to differ",
+            }
+            for pair in summary.by_loss.of(task.name, plan.primary)
+        ]
+        base = alt.Chart(alt.InlineData(values=rows)).encode(
+            y=alt.Y("pair:N", sort=None, title=None)
+        )
+        margin = alt.Chart(alt.InlineData(values=[{"from": -plan.margin, "to": plan.margin}]))
+        zone = margin.mark_rect(color=LINE, opacity=0.5).encode(x="from:Q", x2="to:Q")
+        zero = alt.Chart(alt.InlineData(values=[{"at": 0}])).mark_rule(color=SOFT).encode(x="at:Q")
+        bars = base.mark_rule(color=INK, strokeWidth=1.5).encode(x="low:Q", x2="high:Q")
+        dots = base.mark_point(size=55, opacity=1, color=INK).encode(
+            x=alt.X("difference:Q", title=f"difference in {summary.primary.title}"),
+            fill=alt.Fill(
+                "after correction:N",
+                scale=alt.Scale(domain=["differ", "not shown to differ"], range=[INK, PAPER]),
+            ),
+        )
+        panels.append(
+            alt.layer(zone, zero, bars, dots).properties(
+                title=f"{task.name} ({task.n_cases})", width=420, height=alt.Step(20)
+            )
+        )
+    return styled(alt.vconcat(*panels))
+
+
+def figure_cases(summary: Summary) -> alt.LayerChart:
+    """Each case's difference between the two best models against its size, on the first task.
+
+    The page lets the reader choose task and pair: it puts other rows into the data "cases".
+    """
+    task, names = summary.tasks[0], [model.name for model in summary.ranked[summary.tasks[0].name]]
+    a, b = (summary.by_loss.scores[task.name, summary.primary.name, name] for name in names[:2])
+    rows = [
+        {"case": case, "size": size, "difference": float(x - y), "a": float(x), "b": float(y)}
+        for case, size, x, y in zip(task.cases, task.fractions, a, b, strict=True)
+    ]
+    base = alt.Chart(alt.NamedData("cases"))
+    numbers = f".{summary.primary.digits}f"
+    dots = base.mark_point(size=30, color=INK, opacity=0.5, strokeWidth=1).encode(
+        x=alt.X("size:Q", title="foreground fraction", scale=alt.Scale(type="sqrt", zero=False)),
+        y=alt.Y("difference:Q", title=f"difference in {summary.primary.title}"),
+        tooltip=[
+            alt.Tooltip("case:N"),
+            *(alt.Tooltip(f"{name}:Q", format=numbers) for name in ("difference", "a", "b")),
+            alt.Tooltip("size:Q", format=".3%"),
+        ],
+    )
+    zero = alt.Chart(alt.InlineData(values=[{"at": 0}])).mark_rule(color=SOFT).encode(y="at:Q")
+    mean = base.mark_rule(color=INK, strokeWidth=2, strokeDash=[6, 3]).encode(
+        y="mean(difference):Q"
+    )
+    chart = styled(alt.layer(zero, dots, mean).properties(width=680, height=260))
+    chart.datasets = {"cases": rows}
+    return chart
 
 
 def figure_dice_jaccard(summary: Summary) -> alt.LayerChart:
@@ -76,10 +184,12 @@ def figure_dice_jaccard(summary: Summary) -> alt.LayerChart:
 
     One point for each seed: means over seeds do not lie on the curve.
     """
-    labels = {model.name: model.label for model in summary.models}
-    scores = {(s.metric, s.model, s.task, s.case, s.seed): s.value for s in summary.results.scores}
+    scores = {
+        (s.metric, s.model, s.task, s.label, s.case, s.seed): s.value
+        for s in summary.results.scores
+    }
     rows = [
-        {"loss": labels[model], "dice": value, "jaccard": scores["jaccard", model, *mask]}
+        {"model": summary.labels[model], "dice": value, "jaccard": scores["jaccard", model, *mask]}
         for (metric, model, *mask), value in scores.items()
         if metric == "dice"
     ]
@@ -91,45 +201,90 @@ def figure_dice_jaccard(summary: Summary) -> alt.LayerChart:
     y = alt.Y("jaccard:Q", title="Jaccard index J", scale=alt.Scale(domain=[0, 1]))
     dots = (
         alt.Chart(alt.InlineData(values=rows))
-        .mark_point(filled=True, size=22, opacity=0.55)
-        .encode(x=x, y=y, color=_colour(summary))
+        .mark_point(filled=True, size=26)
+        .encode(x=x, y=y, color=_colour(summary), shape=_shape(summary), opacity=_focus(0.55))
     )
     curve = (
         alt.Chart(alt.InlineData(values=grid))
-        .mark_line(color="#888888", strokeWidth=1.2)
+        .mark_line(color=SOFT, strokeWidth=1.2)
         .encode(x=x, y=y)
     )
     title = alt.Title("Dice and Jaccard of every mask", subtitle="line: J = D / (2 − D)")
-    return styled(alt.layer(curve, dots).properties(title=title, width=380, height=380))
+    return styled(_focusable(alt.layer(curve, dots)).properties(title=title, width=380, height=380))
 
 
-def save(chart: Any, stem: Path) -> str:
-    """Write `stem`.png and `stem`.svg from one definition; return the SVG's text."""
+@dataclass(frozen=True)
+class Chart:
+    """A chart's definition, and the picture that stands in for it without a script."""
+
+    specification: Mapping[str, Any]
+    svg: str
+
+
+def save(chart: Any, stem: Path) -> Chart:
+    """Write `stem`.png and `stem`.svg from one definition."""
     import vl_convert
 
     specification = chart.to_dict()
     svg = vl_convert.vegalite_to_svg(specification)
     write_text(stem.with_suffix(".svg"), svg)
     write_bytes(stem.with_suffix(".png"), vl_convert.vegalite_to_png(specification, scale=2))
-    return svg
+    return Chart(specification, svg)
+
+
+def _domain(summary: Summary) -> list[str]:
+    return [model.label for model in summary.models]
 
 
 def _colour(summary: Summary) -> alt.Color:
-    labels = [model.label for model in summary.models]
-    colours = [COLOURS[index % len(COLOURS)] for index in range(len(labels))]
-    legend = alt.Legend(symbolOpacity=1, symbolType="circle")
-    scale = alt.Scale(domain=labels, range=colours)
-    return alt.Color("loss:N", title=None, scale=scale, legend=legend)
+    colours = [style.colour for style in styles(summary.models).values()]
+    return alt.Color("model:N", title=None, scale=_scale(summary, colours))
+
+
+def _shape(summary: Summary) -> alt.Shape:
+    shapes = [style.shape for style in styles(summary.models).values()]
+    return alt.Shape("model:N", title=None, scale=_scale(summary, shapes))
+
+
+def _dash(summary: Summary) -> alt.StrokeDash:
+    dashes = [list(style.dash) for style in styles(summary.models).values()]
+    return alt.StrokeDash("model:N", title=None, scale=_scale(summary, dashes))
+
+
+def _scale(summary: Summary, looks: list[Any]) -> alt.Scale:
+    return alt.Scale(domain=_domain(summary), range=looks)
+
+
+def _focusable(chart: Any) -> Any:
+    return chart.add_params(alt.param(name="focus", value=""))
+
+
+def _focus(opacity: float = 1.0) -> Any:
+    return alt.condition(FOCUS, alt.value(opacity), alt.value(0.12))
 
 
 def styled(chart: Any) -> Any:
     """The look that all figures share."""
     return (
-        chart.configure(font="Helvetica, Arial, sans-serif", background="white")
+        chart.configure(font="Inter, Helvetica, Arial, sans-serif", background=PAPER)
         .configure_view(stroke=None)
         .configure_axis(
-            grid=False, labelFontSize=12, titleFontSize=13, titleFontWeight="normal", tickCount=6
+            grid=False,
+            labelFontSize=12,
+            titleFontSize=12,
+            titleFontWeight="normal",
+            tickCount=6,
+            labelColor=SOFT,
+            titleColor=SOFT,
+            domainColor=SOFT,
+            tickColor=SOFT,
+            labelLimit=260,
         )
-        .configure_legend(labelFontSize=13, symbolSize=120, orient="right")
-        .configure_title(fontSize=15, anchor="start", fontWeight="bold")
-    )
+        .configure_legend(
+            labelFontSize=13, symbolSize=90, orient="right", labelColor=INK, titleColor=INK,
+            symbolOpacity=1, labelLimit=260,
+        )
+        .configure_title(
+            fontSize=14, anchor="start", fontWeight="bold", color=INK, subtitleColor=SOFT
+        )
+    )  # fmt: skip

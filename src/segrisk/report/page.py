@@ -1,23 +1,44 @@
 """The page: one file that needs nothing else."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from importlib.resources import files
 from statistics import median
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from segrisk.report import captions
+from segrisk.report.cases import Gallery, page_data
 from segrisk.report.decisions import Contrast
-from segrisk.report.summary import Pair, Summary, conclusions_changed
+from segrisk.report.figures import Chart
+from segrisk.report.forest import forest, places, significance_map
+from segrisk.report.styles import styles, themed
+from segrisk.report.summary import Summary, conclusions_changed
 from segrisk.report.tables import Table
+from segrisk.report.verdict import number, p_text, verdicts
 from segrisk.scores import RISKS, SURROGATES
 
 PAIRS_SHOWN = 200
 
+QUESTIONS = {
+    "loss": "Which loss makes the segmentation score best, and is the difference real?",
+    "model": "Is one model really better than the others?",
+}
 
-def page(summary: Summary, tables: Sequence[Table], pictures: Mapping[str, str]) -> str:
-    """The report as HTML; `pictures` maps a figure's name to its SVG."""
+
+def page(
+    summary: Summary,
+    tables: Sequence[Table],
+    charts: Mapping[str, Chart],
+    pictures: Gallery,
+    written: Sequence[str],
+) -> str:
+    """The report as HTML; `written` names the files that lie beside it."""
     environment = Environment(
         loader=PackageLoader("segrisk.report", "."),
         autoescape=True,
@@ -25,75 +46,91 @@ def page(summary: Summary, tables: Sequence[Table], pictures: Mapping[str, str])
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    results = summary.results
+    environment.filters |= {"json": script_json, "number": number, "p": p_text}
     return environment.get_template("page.html.j2").render(
-        name=results.name,
-        findings=findings(summary),
-        tables=tables,
+        results=summary.results,
+        question=QUESTIONS[summary.results.subject],
+        summary=summary,
+        verdicts=verdicts(summary),
+        facts=captions.facts(summary),
+        notes=captions.notes(summary),
+        conventions=captions.conventions(summary),
+        captions=captions,
+        tables=[_without_repeats(table, tables[0]) for table in tables],
         changes=conclusions_changed(summary),
-        has_second_block=summary.by_dice is not None,
-        pictures={name: Markup(svg) for name, svg in pictures.items()},
-        curve_caption=captions.curve(summary),
+        forests=[forest(summary, task.name) for task in summary.tasks if summary.by_loss.pairs],
+        maps=[significance_map(summary, task.name) for task in summary.tasks],
+        rankings=[(task.name, places(summary, task.name)) for task in summary.tasks],
+        charts=charts,
+        svgs={name: Markup(themed(chart.svg)) for name, chart in charts.items()},
+        specifications={
+            name: Markup(themed(script_json(_bare(chart.specification))))
+            for name, chart in charts.items()
+        },
+        styles=styles(summary.models),
+        pictures=pictures,
+        data=page_data(summary, pictures),
+        labels=_labels(summary),
         contrasts=_contrasts(summary),
-        contrast_caption=captions.contrasts(summary),
-        risks=summary.risks,
-        risk_caption=captions.risks(),
-        surrogates=summary.surrogates,
         surrogate_names=(*SURROGATES, *RISKS.values()),
-        surrogate_caption=captions.surrogates(),
         efforts=_efforts(summary),
         pairs=summary.by_loss.pairs[:PAIRS_SHOWN],
         pairs_left=max(0, len(summary.by_loss.pairs) - PAIRS_SHOWN),
-        labels=_labels(summary),
-        margin=results.plan.margin,
-        notes=results.notes,
-        provenance=json.dumps(results.provenance, indent=2, sort_keys=True),
+        written=written,
+        style=Markup(_own("page.css")),
+        script=Markup(_own("page.js")),
+        library=Markup(_library()) if charts else "",
+        provenance=json.dumps(summary.results.provenance, indent=2, sort_keys=True),
     )
 
 
-def findings(summary: Summary) -> tuple[str, ...]:
-    """The answer in a few sentences, each made from the numbers."""
-    return tuple(_finding(summary, task.name) for task in summary.tasks)
+def _without_repeats(table: Table, first: Table) -> Table:
+    """The table with those sentences of its caption that the first one's does not have."""
+    if table is first:
+        return table
+    known = set(_sentences(first.caption))
+    own = [sentence for sentence in _sentences(table.caption) if sentence not in known]
+    return replace(table, caption=" ".join(own))
 
 
-def _finding(summary: Summary, task: str) -> str:
-    plan, block = summary.results.plan, summary.by_loss
-    labels = {model.name: model.label for model in summary.models}
-    ranked = sorted(summary.models, key=lambda model: -block.mean(task, plan.primary, model.name))
-    best = ranked[0]
-    score = block.mean(task, plan.primary, best.name)
-    text = f"{task}: {best.label} has the highest mean {plan.primary.capitalize()}, {score:.3f}"
-    own = [pair for pair in block.pairs if (pair.task, pair.metric) == (task, plan.primary)]
-    others = [_other(pair, best.name) for pair in own if best.name in (pair.a, pair.b)]
-    beaten = [labels[name] for name, pair in others if _is_below(best.name, pair, plan.alpha)]
-    equal = [labels[name] for name, pair in others if pair.equivalent]
-    if others:
-        text += f"; significantly above {_list(beaten or ['none'])} after Holm's correction"
-    if equal:
-        text += f"; equivalent to {_list(equal)} within ±{plan.margin:g}"
-    return text + "."
+def _sentences(text: str) -> list[str]:
+    """A text cut after every full stop that ends a sentence.
 
-
-def _is_below(best: str, pair: Pair, alpha: float) -> bool:
-    """Whether the other model of a pair is significantly below the best, after correction."""
-    return (
-        pair.p_holm is not None
-        and pair.p_holm < alpha
-        and (pair.difference > 0) == (pair.a == best)
-    )
-
-
-def _other(pair: Pair, name: str) -> tuple[str, Pair]:
-    return (pair.b if pair.a == name else pair.a), pair
-
-
-def _list(names: Sequence[str]) -> str:
-    """Names as a sentence lists them.
-
-    >>> _list(["CE"]), _list(["CE", "wCE"]), _list(["CE", "wCE", "sDice"])
-    ('CE', 'CE and wCE', 'CE, wCE and sDice')
+    >>> _sentences("At p < 0.05, seed 0. Bold: higher.")
+    ['At p < 0.05, seed 0.', 'Bold: higher.']
     """
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    return re.split(r"(?<=[.])\s+(?=[A-Z])", text)
+
+
+def script_json(value: Any) -> Markup:
+    """JSON inside a script element, which no text in it can close.
+
+    >>> print(script_json("</script><!--"))
+    "\\u003c/script>\\u003c!--"
+    """
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c").replace("\u2028", "\\u2028"))
+
+
+def _bare(specification: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A chart without the cases: the page's script puts in those that it has."""
+    if "cases" in specification.get("datasets", {}):
+        return {**specification, "datasets": {**specification["datasets"], "cases": []}}
+    return specification
+
+
+def _own(name: str) -> str:
+    return (files("segrisk.report") / name).read_text(encoding="utf-8")
+
+
+@cache
+def _library() -> str:
+    """Vega, Vega-Lite and vega-embed as one script."""
+    import altair
+    import vl_convert
+
+    version = ".".join(altair.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
+    return vl_convert.javascript_bundle(vl_version=version).replace("</script", r"<\/script")
 
 
 def _contrasts(summary: Summary) -> list[Contrast]:
@@ -106,7 +143,7 @@ def _contrasts(summary: Summary) -> list[Contrast]:
 
 def _labels(summary: Summary) -> dict[str, str]:
     """Models and arms by name, as tables call them."""
-    models = {model.name: model.label for model in summary.models}
+    models = summary.labels
     arms = {arm.name: f"{models[arm.model]}, {arm.label}" for arm in summary.results.arms}
     return {**models, **arms}
 
@@ -120,7 +157,7 @@ def _efforts(summary: Summary) -> list[tuple[str, list[tuple[str, int, int, int,
             own = [
                 effort
                 for effort in summary.results.efforts
-                if (effort.task, effort.model) == (task.name, model.name)
+                if (effort.task, effort.model) == (task.task, model.name)
             ]
             if own:
                 rows.append(

@@ -2,8 +2,9 @@
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from segrisk.losses import Family
 from segrisk.scores import Score
@@ -35,13 +36,64 @@ class Arm:
 
 
 @dataclass(frozen=True)
+class Metric:
+    """How a metric is read and printed, and where its best value lies."""
+
+    name: str
+    label: str
+    better: Literal["higher", "lower", "zero"] = "higher"
+    unit: str = ""
+    digits: int = 3
+
+    @property
+    def sign(self) -> int:
+        """1 where higher is better, −1 where lower is, 0 where no mean is better for its sign."""
+        return {"higher": 1, "lower": -1, "zero": 0}[self.better]
+
+    @property
+    def title(self) -> str:
+        """The label with the unit."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+
+METRICS: Mapping[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("dice", "Dice score"),
+        Metric("jaccard", "Jaccard index"),
+        Metric("nsd", "Surface Dice"),
+        Metric("hd95_mm", "HD95", "lower", "mm", 2),
+        Metric("assd_mm", "ASSD", "lower", "mm", 2),
+        Metric("volume_difference_ml", "Volume difference", "lower", "ml", 2),
+        Metric("volume_bias_ml", "Volume bias", "zero", "ml", 2),
+    )
+}
+"""Metrics whose reading is known; others are taken to be better when higher."""
+
+
+@dataclass(frozen=True)
 class CaseInfo:
-    """A case with the foreground fraction of its reference, which orders Figure 1."""
+    """A case with the foreground fraction of its reference, which orders Figure 1.
+
+    Where labels of a task differ in it, there is one for each label; "" stands for all of them.
+    """
 
     task: str
     case: str
     group: str
     fraction: float
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """The scores that another convention for empty masks changes; NaN where it leaves a case out.
+
+    They may be of any model, case, label, metric and seed of the results.
+    """
+
+    name: str
+    scores: tuple[Score, ...]
 
 
 @dataclass(frozen=True)
@@ -75,7 +127,8 @@ class Results:
     """Scores of several models on the same cases, and what is known about them.
 
     `scores` come from the epochs that the validation loss chose, `scores_by_dice` from those that
-    the validation Dice chose; the latter may be empty.
+    the validation Dice chose; the latter may be empty, and is for a comparison of predictions that
+    were made elsewhere. Each (task, label) is reported on its own.
     """
 
     name: str
@@ -94,6 +147,22 @@ class Results:
     """Of each arm, under its name."""
     notes: tuple[str, ...] = ()
     provenance: dict[str, Any] | None = None
+    subject: Literal["loss", "model"] = "loss"
+    """What is compared: losses, trained here, or models whose predictions were given."""
+    metrics: tuple[Metric, ...] = ()
+    """How metrics are read that `METRICS` does not know, or reads otherwise."""
+    convention: str = "both masks empty scores 1, one empty scores 0, in Dice and Jaccard alike"
+    """What empty masks score, in words."""
+    alternatives: tuple[Alternative, ...] = ()
+
+    def metric(self, name: str) -> Metric:
+        """How the metric `name` is read and printed."""
+        own = {metric.name: metric for metric in self.metrics}
+        return own.get(name) or METRICS.get(name) or Metric(name, name.replace("_", " "))
+
+    def labels(self, task: str) -> tuple[str, ...]:
+        """The labels of a task that were scored."""
+        return tuple(sorted({score.label for score in self.scores if score.task == task}))
 
     def __post_init__(self) -> None:
         models = [(task, model.name) for task in self.tasks for model in self.models]
@@ -132,22 +201,25 @@ class Results:
 
     def _check_complete(self, scores: tuple[Score, ...], models: list[tuple[str, str]]) -> None:
         """Every model must have been scored once on every case: nothing is dropped in silence."""
-        found = Counter((s.task, s.model, s.metric, s.seed, s.case) for s in scores)
+        found = Counter((s.task, s.model, s.metric, s.seed, s.case, s.label) for s in scores)
         twice = next((key for key, count in found.items() if count > 1), None)
         if twice is not None:
             raise ValueError(f"case '{twice[4]}' of {twice[0]} is scored twice for '{twice[1]}'")
         seeds = sorted({score.seed for score in scores})
+        labels = {task: sorted({s.label for s in scores if s.task == task}) for task in self.tasks}
         wanted = (
-            (info.task, model, metric, seed, info.case)
+            (info.task, model, metric, seed, info.case, label)
             for info in self.cases
+            for label in ([info.label] if info.label else labels[info.task])
             for task, model in models
             if task == info.task
             for metric in self.plan.metrics
             for seed in seeds
         )
-        for task, model, metric, seed, case in wanted:
-            if (task, model, metric, seed, case) not in found:
+        for task, model, metric, seed, case, label in wanted:
+            if (task, model, metric, seed, case, label) not in found:
+                of_label = f" of label '{label}'" if len(labels[task]) > 1 else ""
                 raise ValueError(
-                    f"case '{case}' of {task} has no {metric} for '{model}', seed {seed}: "
+                    f"case '{case}' of {task} has no {metric}{of_label} for '{model}', seed {seed}: "
                     "every model needs every case"
                 )

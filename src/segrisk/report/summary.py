@@ -1,62 +1,19 @@
 """From results to all numbers that tables, figures and page show: computed once, then frozen."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import combinations, pairwise
+from dataclasses import dataclass
 
-import numpy as np
-
+from segrisk.report.claims import Claim, claims
 from segrisk.report.decisions import Decisions, decisions
-from segrisk.report.results import Model, Results
+from segrisk.report.marks import Marks, marks
+from segrisk.report.pairs import Pair, all_pairs
+from segrisk.report.results import Metric, Model, Results
 from segrisk.report.risks import Risk, Surrogates, risks, surrogates
-from segrisk.report.tasks import Scores, TaskInfo, by_case, task_info
+from segrisk.report.sensitivity import Sensitivity, sensitivity
+from segrisk.report.sizes import Curve, curve, has_curve
+from segrisk.report.tasks import Scores, TaskInfo, by_case, task_infos
 from segrisk.scores import Score
-from segrisk.statistics import (
-    equivalent,
-    group_sums,
-    group_t_interval,
-    holm,
-    paired_bootstrap,
-    sign_flip,
-)
-
-BINS = 10
-CASES_FOR_CURVE = 50
-GROUPS_FOR_BAND = 5
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two models on one task and metric: the difference a − b and what the tests say of it.
-
-    Interval and equivalence need two groups and are None below; `holm` is None outside the primary
-    metric, which alone forms the family that is corrected.
-    """
-
-    task: str
-    metric: str
-    a: str
-    b: str
-    difference: float
-    low: float | None
-    high: float | None
-    p_sign_flip: float
-    exact: bool
-    resamples: int
-    p_bootstrap: float
-    p_holm: float | None
-    equivalent: bool | None
-    n_cases: int
-    n_groups: int
-
-
-@dataclass(frozen=True)
-class Marks:
-    """The paper's marks of one number in Table 1."""
-
-    italic: bool = False
-    underline: bool = False
-    bold: bool = False
+from segrisk.statistics import PairInterval, Rank, bootstrap_intervals, ranking
 
 
 @dataclass(frozen=True)
@@ -66,6 +23,8 @@ class Block:
     selection: str
     scores: Scores
     pairs: tuple[Pair, ...]
+    intervals: Mapping[tuple[str, str, str], PairInterval]
+    """Of the mean of (task, metric, model); none where there is one group."""
     raw: Mapping[tuple[str, str, str], Marks]
     """Marks of (task, metric, model) by raw p-values."""
     corrected: Mapping[tuple[str, str, str], Marks]
@@ -74,27 +33,9 @@ class Block:
     def mean(self, task: str, metric: str, model: str) -> float:
         return float(self.scores[task, metric, model].mean())
 
-
-@dataclass(frozen=True)
-class Point:
-    """The mean score of one model in one bin of foreground fraction, with a group-t interval."""
-
-    model: str
-    bin: int
-    fraction: float
-    mean: float
-    low: float | None
-    high: float | None
-    n_cases: int
-
-
-@dataclass(frozen=True)
-class Curve:
-    """The score against the foreground fraction on one task; `edges` lie between the bins."""
-
-    task: TaskInfo
-    edges: tuple[float, ...]
-    points: tuple[Point, ...]
+    def of(self, task: str, metric: str) -> list[Pair]:
+        """The pairs of one task and metric."""
+        return [pair for pair in self.pairs if (pair.task, pair.metric.name) == (task, metric)]
 
 
 @dataclass(frozen=True)
@@ -107,7 +48,11 @@ class Summary:
     by_dice: Block | None
     curves: tuple[Curve, ...]
     left_out: tuple[str, ...]
-    """Tasks with too few cases for a curve."""
+    """Tasks with too few objects for a curve."""
+    ranks: Mapping[str, tuple[Rank, ...]]
+    """By task, the models by their mean of the primary metric, and how stable that order is."""
+    sensitivity: tuple[Sensitivity, ...]
+    claims: tuple[Claim, ...]
     decisions: Decisions | None
     risks: tuple[Risk, ...]
     surrogates: tuple[Surrogates, ...]
@@ -116,58 +61,54 @@ class Summary:
     def models(self) -> tuple[Model, ...]:
         return self.results.models
 
+    @property
+    def primary(self) -> Metric:
+        return self.results.metric(self.results.plan.primary)
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        return tuple(self.results.metric(name) for name in self.results.plan.metrics)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What each model is called."""
+        return {model.name: model.label for model in self.models}
+
+    @property
+    def ranked(self) -> dict[str, list[Model]]:
+        """By task, the models from the best mean of the primary metric down."""
+        models = {model.name: model for model in self.models}
+        return {task: [models[place.model] for place in own] for task, own in self.ranks.items()}
+
 
 def summarise(results: Results) -> Summary:
     """Compute every mean, test, mark and curve of `results`."""
-    tasks = tuple(task_info(results, name) for name in results.tasks)
+    tasks = task_infos(results)
     by_loss = _block(results, tasks, results.scores, "validation loss")
     by_dice = (
         _block(results, tasks, results.scores_by_dice, "validation Dice")
         if results.scores_by_dice
         else None
     )
-    large = [task for task in tasks if task.n_cases >= CASES_FOR_CURVE]
+    primary = results.plan.primary
     return Summary(
         results=results,
         tasks=tasks,
         by_loss=by_loss,
         by_dice=by_dice,
-        curves=tuple(_curve(results, task, by_loss) for task in large),
-        left_out=tuple(task.name for task in tasks if task.n_cases < CASES_FOR_CURVE),
+        curves=tuple(
+            curve(results, task, by_loss.scores, by_loss.of(task.name, primary))
+            for task in tasks
+            if has_curve(task)
+        ),
+        left_out=tuple(task.name for task in tasks if not has_curve(task)),
+        ranks={task.name: _ranks(results, task, by_loss.scores) for task in tasks},
+        sensitivity=sensitivity(results, tasks, by_loss.scores, by_loss.pairs),
+        claims=claims(results, tasks) if results.subject == "loss" else (),
         decisions=decisions(results, tasks),
         risks=risks(results),
         surrogates=surrogates(results),
     )
-
-
-def marks(
-    models: Sequence[Model], pairs: Iterable[Pair], p_values: Iterable[float], alpha: float
-) -> dict[str, Marks]:
-    """The paper's marks of each model on one task and metric.
-
-    Italic: lower than each metric-sensitive loss. Underline: lower than every other member of its
-    own group. Bold: higher than all others. Each pair counts at two-sided p < alpha, in the
-    direction of its difference.
-    """
-    higher: set[tuple[str, str]] = set()
-    for pair, p_value in zip(pairs, p_values, strict=True):
-        if p_value < alpha and pair.difference:
-            higher.add((pair.a, pair.b) if pair.difference > 0 else (pair.b, pair.a))
-
-    def below_all(model: Model, others: list[Model]) -> bool:
-        return bool(others) and all((other.name, model.name) in higher for other in others)
-
-    result = {}
-    for model in models:
-        others = [other for other in models if other != model]
-        metric = [other for other in others if other.family == "metric"]
-        group = [other for other in others if other.family == model.family != "other"]
-        result[model.name] = Marks(
-            italic=model.family != "metric" and below_all(model, metric),
-            underline=below_all(model, group),
-            bold=bool(others) and all((model.name, other.name) in higher for other in others),
-        )
-    return result
 
 
 def conclusions_changed(summary: Summary) -> tuple[str, ...]:
@@ -177,11 +118,11 @@ def conclusions_changed(summary: Summary) -> tuple[str, ...]:
     changes = []
     for (task, metric, name), before in summary.by_loss.raw.items():
         after = summary.by_dice.raw[task, metric, name]
-        label = next(model.label for model in summary.models if model.name == name)
         for mark, word in (("italic", "italic"), ("underline", "underlined"), ("bold", "bold")):
             was, now = getattr(before, mark), getattr(after, mark)
             if was != now:
                 verb = "is no longer" if was else "becomes"
+                label = summary.labels[name]
                 changes.append(f"{task}, {metric.capitalize()}: {label} {verb} {word}")
     return tuple(changes)
 
@@ -190,92 +131,64 @@ def _block(
     results: Results, tasks: Sequence[TaskInfo], scores: Iterable[Score], selection: str
 ) -> Block:
     values = by_case(tasks, scores)
-    pairs = [
-        _pair(results, task, metric, a, b, values)
-        for task in tasks
-        for metric in results.plan.metrics
-        for a, b in combinations(results.models, 2)
-    ]
-    family = [index for index, pair in enumerate(pairs) if pair.metric == results.plan.primary]
-    adjusted = holm([pairs[index].p_sign_flip for index in family])
-    for index, p_value in zip(family, adjusted, strict=True):
-        pairs[index] = replace(pairs[index], p_holm=float(p_value))
+    pairs = all_pairs(results, tasks, values)
     raw, corrected = {}, {}
     for task in tasks:
         for metric in results.plan.metrics:
-            own = [pair for pair in pairs if (pair.task, pair.metric) == (task.name, metric)]
-            alpha = results.plan.alpha
-            found = marks(results.models, own, [pair.p_sign_flip for pair in own], alpha)
-            raw |= {(task.name, metric, name): mark for name, mark in found.items()}
+            own = [pair for pair in pairs if (pair.task, pair.metric.name) == (task.name, metric)]
+            p_values = [pair.test.p for pair in own]
+            raw |= _marked(results, task, metric, own, p_values)
             if metric == results.plan.primary:
-                p_values = [pair.p_holm for pair in own if pair.p_holm is not None]
-                found = marks(results.models, own, p_values, alpha)
-                corrected |= {(task.name, metric, name): mark for name, mark in found.items()}
-    return Block(selection, values, tuple(pairs), raw, corrected)
+                p_values = [pair.p_adjusted for pair in own]
+                corrected |= _marked(results, task, metric, own, p_values)
+    return Block(selection, values, pairs, _intervals(results, tasks, values), raw, corrected)
 
 
-def _pair(
+def _marked(
     results: Results,
     task: TaskInfo,
     metric: str,
-    a: Model,
-    b: Model,
-    values: Scores,
-) -> Pair:
-    plan = results.plan
-    difference = values[task.name, metric, a.name] - values[task.name, metric, b.name]
-    sums = group_sums(difference, task.groups)
-    flip = sign_flip(sums, resamples=plan.resamples, seed=plan.seed)
-    several = sums.n_groups > 1
-    interval = group_t_interval(sums) if several else None
-    return Pair(
-        task=task.name,
-        metric=metric,
-        a=a.name,
-        b=b.name,
-        difference=sums.mean,
-        low=interval.low if interval else None,
-        high=interval.high if interval else None,
-        p_sign_flip=flip.p_value,
-        exact=flip.exact,
-        resamples=flip.resamples,
-        p_bootstrap=paired_bootstrap(sums, resamples=plan.resamples, seed=plan.seed).p_value,
-        p_holm=None,
-        equivalent=equivalent(sums, plan.margin, alpha=plan.alpha) if several else None,
-        n_cases=sums.n_cases,
-        n_groups=sums.n_groups,
-    )
+    pairs: Sequence[Pair],
+    p_values: Sequence[float],
+) -> dict[tuple[str, str, str], Marks]:
+    better = {
+        (pair.better, pair.worse)
+        for pair, p_value in zip(pairs, p_values, strict=True)
+        if p_value < results.plan.alpha and pair.gain
+    }
+    found = marks(results.models, better)
+    return {(task.name, metric, name): mark for name, mark in found.items()}
 
 
-def _curve(results: Results, task: TaskInfo, block: Block) -> Curve:
-    """Ten bins of equal count over (fraction, id), the same for all models."""
-    fractions = np.array(task.fractions)
-    order = sorted(range(task.n_cases), key=lambda index: (fractions[index], task.cases[index]))
-    bins = np.array_split(np.array(order), BINS)
-    edges = tuple(
-        float((fractions[left[-1]] + fractions[right[0]]) / 2) for left, right in pairwise(bins)
-    )
-    points = tuple(
-        _point(model.name, number, members, task, block, results.plan.primary)
-        for model in results.models
-        for number, members in enumerate(bins)
-    )
-    return Curve(task, edges, points)
+def _intervals(
+    results: Results, tasks: Sequence[TaskInfo], scores: Scores
+) -> dict[tuple[str, str, str], PairInterval]:
+    """The interval of every mean."""
+    plan, found = results.plan, {}
+    for task in tasks:
+        if task.n_groups > 1:
+            own = {key: values for key, values in scores.items() if key[0] == task.name}
+            found |= bootstrap_intervals(
+                own,
+                task.groups,
+                level=1 - plan.alpha,
+                resamples=plan.resamples,
+                seed=plan.seed,
+            )
+    return found
 
 
-def _point(
-    model: str, number: int, members: np.ndarray, task: TaskInfo, block: Block, metric: str
-) -> Point:
-    sums = group_sums(
-        block.scores[task.name, metric, model][members], [task.groups[index] for index in members]
-    )
-    interval = group_t_interval(sums) if sums.n_groups >= GROUPS_FOR_BAND else None
-    return Point(
-        model=model,
-        bin=number,
-        fraction=float(np.median(np.array(task.fractions)[members])),
-        mean=sums.mean,
-        low=interval.low if interval else None,
-        high=interval.high if interval else None,
-        n_cases=len(members),
+def _ranks(results: Results, task: TaskInfo, scores: Scores) -> tuple[Rank, ...]:
+    plan, metric = results.plan, results.metric(results.plan.primary)
+    columns = {model.name: scores[task.name, metric.name, model.name] for model in results.models}
+    if metric.better == "zero":
+        # No mean is better for its sign; what is far from 0 in a case is worse.
+        columns = {name: abs(column) for name, column in columns.items()}
+    return ranking(
+        columns,
+        task.groups,
+        better="higher" if metric.better == "higher" else "lower",
+        level=1 - plan.alpha,
+        resamples=plan.resamples,
+        seed=plan.seed,
     )

@@ -9,17 +9,17 @@ import rich.table
 from rich.text import Text
 
 from segrisk.report import captions
-from segrisk.report.summary import Block, Marks, Summary
-
-METRIC_NAMES = {"dice": "Dice score", "jaccard": "Jaccard index"}
+from segrisk.report.marks import Marks
+from segrisk.report.summary import Block, Summary
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One number as it is printed."""
+    """One number as it is printed; `interval`, in words, is shown where there is room."""
 
     text: str
     marks: Marks
+    interval: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Table:
 def all_tables(summary: Summary) -> tuple[Table, ...]:
     """Table 1 by raw p-values, the primary metric by Holm, Table 1 by validation Dice."""
     plan, by_loss = summary.results.plan, summary.by_loss
-    count = sum(pair.metric == plan.primary for pair in by_loss.pairs)
+    count = sum(pair.metric.name == plan.primary for pair in by_loss.pairs)
     holm = f"Holm-adjusted (over {count} comparisons of {plan.primary})"
     tables = [
         _table(summary, by_loss, by_loss.raw, plan.metrics, "Table 1", "raw"),
@@ -75,12 +75,13 @@ def _table(
 ) -> Table:
     rows = tuple(
         Row(
-            METRIC_NAMES.get(metric, metric),
+            summary.results.metric(metric).title,
             f"{task.name} ({task.n_cases})",
             tuple(
                 Cell(
-                    f"{block.mean(task.name, metric, model.name):.3f}",
+                    _number(summary, block.mean(task.name, metric, model.name), metric),
                     marks[task.name, metric, model.name],
+                    _interval(summary, block, (task.name, metric, model.name)),
                 )
                 for model in summary.models
             ),
@@ -114,7 +115,7 @@ def _decisions(summary: Summary) -> list[Table]:
     models = [model.name for model in summary.models]
     rows = []
     for metric in summary.results.plan.metrics:
-        section = METRIC_NAMES.get(metric, metric)
+        section = summary.results.metric(metric).title
         for task in summary.tasks:
             at_half = tuple(half(task.name, metric, model) for model in models)
             rows.append(Row(section, f"{task.name}, p > 1/2", at_half))
@@ -130,6 +131,17 @@ def _decisions(summary: Summary) -> list[Table]:
     columns = tuple(model.label for model in summary.models)
     title = "Table 1, second block: the same predictions, decided by a rule"
     return [Table(title, columns, tuple(rows), captions.decisions(summary))]
+
+
+def _number(summary: Summary, value: float, metric: str) -> str:
+    return f"{value:.{summary.results.metric(metric).digits}f}"
+
+
+def _interval(summary: Summary, block: Block, key: tuple[str, str, str]) -> str:
+    found = block.intervals.get(key)
+    if found is None:
+        return ""
+    return f"{_number(summary, found.low, key[1])} to {_number(summary, found.high, key[1])}"
 
 
 def markdown(table: Table) -> str:

@@ -15,12 +15,17 @@ Scores = Mapping[tuple[str, str, str], np.ndarray]
 
 @dataclass(frozen=True)
 class TaskInfo:
-    """A task's cases in the order of their ids."""
+    """A task's cases in the order of their ids; each label of a task is reported as one of its own.
+
+    `name` is the task's, with the label where there are several.
+    """
 
     name: str
     cases: tuple[str, ...]
     groups: tuple[str, ...]
     fractions: tuple[float, ...]
+    task: str
+    label: str
 
     @property
     def n_cases(self) -> int:
@@ -31,25 +36,38 @@ class TaskInfo:
         return len(set(self.groups))
 
 
-def task_info(results: Results, name: str) -> TaskInfo:
-    """The cases of the task `name`."""
-    cases = sorted((info for info in results.cases if info.task == name), key=lambda i: i.case)
+def task_infos(results: Results) -> tuple[TaskInfo, ...]:
+    """The cases of every task and label."""
+    return tuple(
+        _task_info(results, task, label, f"{task}, {label}" if len(labels) > 1 else task)
+        for task, labels in ((task, results.labels(task)) for task in results.tasks)
+        for label in labels
+    )
+
+
+def _task_info(results: Results, task: str, label: str, name: str) -> TaskInfo:
+    own = [info for info in results.cases if info.task == task and info.label in ("", label)]
+    own.sort(key=lambda info: info.case)
     return TaskInfo(
         name,
-        tuple(info.case for info in cases),
-        tuple(info.group for info in cases),
-        tuple(info.fraction for info in cases),
+        tuple(info.case for info in own),
+        tuple(info.group for info in own),
+        tuple(info.fraction for info in own),
+        task,
+        label,
     )
 
 
 def by_case(tasks: Sequence[TaskInfo], scores: Iterable[Score]) -> Scores:
     """The mean over seeds of each case's score."""
+    names = {(task.task, task.label): task.name for task in tasks}
+    order = {task.name: task.cases for task in tasks}
     collected: dict[tuple[str, str, str], dict[str, list[float]]] = defaultdict(
         lambda: defaultdict(list)
     )
     for score in scores:
-        collected[score.task, score.metric, score.model][score.case].append(score.value)
-    order = {task.name: task.cases for task in tasks}
+        name = names[score.task, score.label]
+        collected[name, score.metric, score.model][score.case].append(score.value)
     return {
         key: np.array([np.mean(sorted(cases[case])) for case in order[key[0]]])
         for key, cases in collected.items()

@@ -1,64 +1,85 @@
 """All files of a report."""
 
-import csv
-import io
-from collections.abc import Iterable
-from dataclasses import asdict, fields
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, astuple
 from pathlib import Path
-from typing import Any
 
 from segrisk.files import write_json, write_text
-from segrisk.report.decisions import Contrast
-from segrisk.report.figures import figure1, figure_dice_jaccard, save
+from segrisk.report.cases import gallery
+from segrisk.report.exports import (
+    NO_PARQUET,
+    as_json,
+    mean_rows,
+    pair_rows,
+    write_parquet,
+    write_table,
+)
+from segrisk.report.figures import (
+    Chart,
+    figure1,
+    figure_cases,
+    figure_dice_jaccard,
+    figure_differences,
+    save,
+)
 from segrisk.report.page import page
 from segrisk.report.results import Results
-from segrisk.report.summary import Block, Pair, Summary, summarise
+from segrisk.report.summary import Summary, summarise
 from segrisk.report.tables import all_tables, latex, markdown
-from segrisk.scores import write_scores
+from segrisk.report.viewer import MakeView
+from segrisk.scores import COLUMNS, Score, write_scores
+
+PAGE = "report.html"
 
 
-def write_report(results: Results, folder: Path) -> Summary:
-    """Write scores, tests, tables, figures, page and provenance of `results` into `folder`."""
+def write_report(results: Results, folder: Path, views: MakeView | None = None) -> Summary:
+    """Write page, scores, tests, tables, figures and provenance of `results` into `folder`.
+
+    `views` makes what there is to look at of (task, label, case); it is asked for the best, the
+    worst and the most disputed cases alone.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     summary = summarise(results)
-    write_scores(folder / "scores.csv", results.scores)
-    if results.scores_by_dice:
-        write_scores(folder / "scores_by_validation_dice.csv", results.scores_by_dice)
-    blocks = [block for block in (summary.by_loss, summary.by_dice) if block is not None]
-    write_text(folder / "tests.csv", _tests(blocks))
+    has_parquet = write_table(folder / "tests", pair_rows(summary))
+    write_table(folder / "means", mean_rows(summary))
+    write_parquet(folder / "scores.parquet", COLUMNS, map(astuple, sorted(results.scores)))
+    for name, scores in _scores(results):
+        write_scores(folder / f"{name}.csv", scores)
     if summary.decisions is not None:
-        write_text(folder / "decisions.csv", _contrasts(summary.decisions.contrasts))
-        write_scores(folder / "scores_by_decision.csv", results.arm_scores)
-    if results.surrogates:
-        write_scores(folder / "surrogates.csv", results.surrogates)
+        write_table(folder / "decisions", [asdict(c) for c in summary.decisions.contrasts])
+    write_text(folder / "report.json", as_json(summary))
+    if results.provenance is not None:
+        write_json(folder / "provenance.json", results.provenance)
     tables = all_tables(summary)
     write_text(folder / "table1.md", "\n".join(markdown(table) for table in tables))
     write_text(folder / "table1.tex", "\n".join(latex(table) for table in tables))
-    pictures = {}
-    if summary.curves:
-        pictures["figure1"] = save(figure1(summary), folder / "figure1")
-    if {"dice", "jaccard"} <= set(results.plan.metrics):
-        pictures["dice_jaccard"] = save(figure_dice_jaccard(summary), folder / "dice_jaccard")
-    write_text(folder / "index.html", page(summary, tables, pictures))
-    if results.provenance is not None:
-        write_json(folder / "provenance.json", results.provenance)
+    charts = dict(_charts(summary, folder))
+    written = sorted(path.name for path in folder.iterdir() if path.name != PAGE)
+    notes = [] if has_parquet else [NO_PARQUET]
+    text = page(summary, tables, charts, gallery(summary, views or None), [*written, *notes])
+    write_text(folder / PAGE, text)
     return summary
 
 
-def _tests(blocks: Iterable[Block]) -> str:
-    rows = [
-        {"selection": block.selection, **asdict(pair)} for block in blocks for pair in block.pairs
-    ]
-    return _csv(["selection", *(field.name for field in fields(Pair))], rows)
+def _scores(results: Results) -> Iterator[tuple[str, Iterable[Score]]]:
+    """Every table of scores that there is, by the name of its file."""
+    yield "scores", results.scores
+    others = {
+        "scores_by_validation_dice": results.scores_by_dice,
+        "scores_by_decision": results.arm_scores,
+        "surrogates": results.surrogates,
+    }
+    yield from ((name, scores) for name, scores in others.items() if scores)
 
 
-def _contrasts(contrasts: Iterable[Contrast]) -> str:
-    return _csv([field.name for field in fields(Contrast)], map(asdict, contrasts))
-
-
-def _csv(columns: list[str], rows: Iterable[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+def _charts(summary: Summary, folder: Path) -> Iterator[tuple[str, Chart]]:
+    """Every figure that these results allow, written as PNG and SVG."""
+    makers = {}
+    if summary.curves:
+        makers["figure1"] = figure1
+    if summary.by_loss.pairs:
+        makers |= {"differences": figure_differences, "cases": figure_cases}
+    if {"dice", "jaccard"} <= set(summary.results.plan.metrics):
+        makers["dice_jaccard"] = figure_dice_jaccard
+    for name, make in makers.items():
+        yield name, save(make(summary), folder / name)

@@ -1,6 +1,6 @@
 """The one table that every procedure works from: per group, the sum and the number of cases."""
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +56,25 @@ class GroupSums:
     def n_groups(self) -> int:
         return len(self.counts)
 
+    def group_means(self) -> "GroupSums":
+        """Each group as one case, its mean: what follows speaks of the mean over groups."""
+        return GroupSums(self.sums / self.counts, np.ones_like(self.counts))
+
+
+@dataclass(frozen=True)
+class GroupTable:
+    """Several values of the same cases, one row of sums to each: the groups are shared."""
+
+    names: tuple[Hashable, ...]
+    sums: np.ndarray
+    """(names, groups) float64."""
+    counts: np.ndarray
+    """(groups,) int64, the number of cases."""
+
+    def group_means(self) -> "GroupTable":
+        """Each group as one case, its mean."""
+        return GroupTable(self.names, self.sums / self.counts, np.ones_like(self.counts))
+
 
 def group_sums(values: Any, groups: Iterable[Hashable]) -> GroupSums:
     """Add up `values` (cases,) by `groups` (cases,).
@@ -81,16 +100,41 @@ def group_sums(values: Any, groups: Iterable[Hashable]) -> GroupSums:
             f"{np.count_nonzero(~np.isfinite(values))} of {len(values)} values are not finite: "
             "give every case a score before it is tested"
         )
+    group_of = group_ranks(names)
     # Within a group the values are added in sorted order, so that the order of cases, which means
     # nothing, cannot move the last bit.
-    ranks = _ranks(names)
-    order = np.lexsort((values, ranks))
-    _, first, counts = np.unique(ranks[order], return_index=True, return_counts=True)
-    return GroupSums(np.add.reduceat(values[order], first), counts.astype(np.int64))
+    order = np.argsort(values, kind="stable")
+    return GroupSums(add_by_group(values[order], group_of[order]), np.bincount(group_of))
 
 
-def _ranks(names: list[Hashable]) -> np.ndarray:
-    """The place of each name among the distinct names, sorted."""
+def group_table(values: Mapping[Hashable, Any], groups: Iterable[Hashable]) -> GroupTable:
+    """Add up each of the named `values` (cases,) by `groups` (cases,), as `group_sums` does.
+
+    Raises ValueError for no values, and as `group_sums` does.
+
+    >>> group_table({"dice": [0.5, 0.25, 1.0], "jaccard": [0.5, 0.0, 1.0]}, "bab").sums
+    array([[0.25, 1.5 ],
+           [0.  , 1.5 ]])
+    """
+    if not values:
+        raise ValueError("there are no values to add up: give at least one by its name")
+    names = list(groups)
+    rows = [group_sums(row, names) for row in values.values()]
+    return GroupTable(tuple(values), np.array([row.sums for row in rows]), rows[0].counts)
+
+
+def add_by_group(values: np.ndarray, group_of: np.ndarray) -> np.ndarray:
+    """Sums (…, groups) of values (…, cases), whose groups are numbered from 0."""
+    order = np.argsort(group_of, kind="stable")
+    first = np.flatnonzero(np.diff(group_of[order], prepend=-1))
+    return np.add.reduceat(values[..., order], first, axis=-1)
+
+
+def group_ranks(names: list[Hashable]) -> np.ndarray:
+    """The place of each name among the distinct names, sorted.
+
+    Raises ValueError for names that are missing or mixed.
+    """
     # An array of names would turn 1 and "1" into one patient, and a missing name into a patient.
     try:
         distinct = sorted(set(names))

@@ -1,4 +1,4 @@
-"""Confidence intervals of a mean over cases that come in groups."""
+"""Confidence intervals of a mean over cases that come in groups, by the t law."""
 
 from dataclasses import dataclass
 
@@ -19,6 +19,23 @@ class Interval:
     level: float
 
 
+def check_level(level: float) -> None:
+    """ValueError for what is no share strictly between 0 and 1."""
+    if not 0 < level < 1:
+        raise ValueError(
+            f"the level must lie strictly between 0 and 1, got {level}: give a share, such as 0.95"
+        )
+
+
+def check_groups(groups: int) -> None:
+    """ValueError for fewer than two groups."""
+    if groups < 2:
+        raise ValueError(
+            f"an interval needs at least 2 groups, got {groups}: "
+            "score more patients, or report the mean alone"
+        )
+
+
 def group_t_interval(sums: GroupSums, *, level: float = 0.95) -> Interval:
     """The t interval of the mean over cases, with groups as the independent units.
 
@@ -33,44 +50,19 @@ def group_t_interval(sums: GroupSums, *, level: float = 0.95) -> Interval:
     >>> print(f"{interval.low:.3f} {interval.estimate:.3f} {interval.high:.3f}")
     -0.484 2.000 4.484
     """
-    if not 0 < level < 1:
-        raise ValueError(
-            f"the level must lie strictly between 0 and 1, got {level}: give a share, such as 0.95"
-        )
-    groups = sums.n_groups
-    if groups < 2:
-        raise ValueError(
-            f"an interval needs at least 2 groups, got {groups}: "
-            "score more patients, or report the mean alone"
-        )
-    residuals = sums.sums - sums.mean * sums.counts
-    deviation = np.sqrt(groups / (groups - 1) * (residuals**2).sum()) / sums.n_cases
-    half = float(t.ppf((1 + level) / 2, groups - 1) * deviation)
-    return Interval(sums.mean, sums.mean - half, sums.mean + half, groups, level)
+    check_level(level)
+    check_groups(sums.n_groups)
+    half = float(t_quantile(sums.n_groups, level) * standard_error(sums.sums, sums.counts))
+    return Interval(sums.mean, sums.mean - half, sums.mean + half, sums.n_groups, level)
 
 
-def equivalent(differences: GroupSums, margin: float, *, alpha: float = 0.05) -> bool:
-    """Whether the mean difference lies within ±margin, by two one-sided tests at `alpha`.
+def t_quantile(groups: int, level: float) -> float:
+    """The two-sided quantile of t with groups − 1 degrees of freedom."""
+    return float(t.ppf((1 + level) / 2, groups - 1))
 
-    That is the case where the 1 − 2·alpha interval lies inside (−margin, margin). A difference
-    that is not significant is no evidence of equality; this is (Schuirmann 1987).
 
-    Raises ValueError for a margin that is not positive and finite, an alpha outside (0, 0.5), and
-    fewer than 2 groups.
-
-    >>> differences = GroupSums(np.array([0.002, -0.001, 0.001, 0.0]), np.array([1, 1, 1, 1]))
-    >>> equivalent(differences, 0.01), equivalent(differences, 0.001)
-    (True, False)
-    """
-    if not 0 < margin < np.inf:
-        raise ValueError(
-            f"the margin must be positive and finite, got {margin}: "
-            "give the largest difference that does not matter, such as 0.01 Dice"
-        )
-    if not 0 < alpha < 0.5:
-        raise ValueError(
-            f"alpha must lie strictly between 0 and 0.5, got {alpha}: "
-            "give the level of each one-sided test, such as 0.05"
-        )
-    interval = group_t_interval(differences, level=1 - 2 * alpha)
-    return bool(-margin < interval.low and interval.high < margin)
+def standard_error(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Of the mean over cases: of each row of sums (…, groups) with counts (groups,)."""
+    groups, cases = len(counts), counts.sum()
+    residuals = sums - (sums.sum(axis=-1, keepdims=True) / cases) * counts
+    return np.sqrt(groups / (groups - 1) * (residuals**2).sum(axis=-1)) / cases

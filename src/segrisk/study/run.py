@@ -10,7 +10,7 @@ from rich.console import Console
 from segrisk.configuration import validate
 from segrisk.data.prepare import PreparedTask, load_prepared
 from segrisk.report.tables import console_tables
-from segrisk.report.write import write_report
+from segrisk.report.write import PAGE, write_report
 from segrisk.study.collect import collect
 from segrisk.study.config import Study, load_study
 from segrisk.study.engine import Engine, default_workers, unwritable
@@ -101,7 +101,7 @@ def _report(
     for table in console_tables(summary):
         console.print(table)
     console.print(
-        f"report: {store.report / 'index.html'}", highlight=False, markup=False, soft_wrap=True
+        f"report: {store.report / PAGE}", highlight=False, markup=False, soft_wrap=True
     )
 
 

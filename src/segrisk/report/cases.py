@@ -1,0 +1,143 @@
+"""Single cases: the scores of all of them, and those that are worth a look."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from segrisk.report.results import Results
+from segrisk.report.summary import Summary
+from segrisk.report.tasks import TaskInfo
+from segrisk.report.viewer import BUDGET_MB, Drawing, MakeView, draw_within
+
+PER_KIND = 2
+KINDS = ("best", "worst", "most disputed")
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A case to look at: where it stands, why it was chosen, what each model scored."""
+
+    task: TaskInfo
+    index: int
+    kinds: tuple[str, ...]
+    scores: dict[str, float]
+
+    @property
+    def case(self) -> str:
+        return self.task.cases[self.index]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The chosen cases that could be drawn; `notes` say what was left out or thinned."""
+
+    shown: tuple[tuple[Chosen, Drawing], ...]
+    notes: tuple[str, ...]
+
+
+def chosen_cases(summary: Summary) -> tuple[Chosen, ...]:
+    """The best, the worst and the most disputed cases of every task, in the primary metric.
+
+    Best and worst by the mean over models, disputed by the largest spread between them; ties go by
+    the case's id. Cases without an object are never the best: there is nothing to see.
+    """
+    return tuple(chosen for task in summary.tasks for chosen in _chosen(summary, task))
+
+
+def _chosen(summary: Summary, task: TaskInfo) -> Iterator[Chosen]:
+    metric = summary.primary
+    columns = np.array(
+        [summary.by_loss.scores[task.name, metric.name, model.name] for model in summary.models]
+    )
+    # Where no value is better for its sign, near 0 is.
+    quality = (metric.sign * columns if metric.sign else -abs(columns)).mean(axis=0)
+    spread = columns.max(axis=0) - columns.min(axis=0)
+    has_object = np.array(task.fractions) > 0
+    orders = {
+        "best": np.argsort(np.where(has_object, -quality, np.inf), kind="stable"),
+        "worst": np.argsort(quality, kind="stable"),
+        "most disputed": np.argsort(-spread, kind="stable"),
+    }
+    kinds: dict[int, list[str]] = defaultdict(list)
+    for kind in KINDS:
+        for index in orders[kind][:PER_KIND].tolist():
+            if kind != "most disputed" or spread[index] > 0:
+                kinds[index].append(kind)
+    names = [model.name for model in summary.models]
+    for index, own in kinds.items():
+        scores = dict(zip(names, columns[:, index].tolist(), strict=True))
+        yield Chosen(task, index, tuple(own), scores)
+
+
+def gallery(summary: Summary, views: MakeView | None) -> Gallery:
+    """Draw the chosen cases, each within its share of the page's budget."""
+    if views is None:
+        return Gallery((), ())
+    chosen = chosen_cases(summary)
+    share = BUDGET_MB / max(1, len(chosen))
+    shown, notes = [], []
+    for one in chosen:
+        view = views(one.task.task, one.task.label, one.case)
+        if view is None:
+            notes.append(f"{one.case} of {one.task.name} has no image to show")
+            continue
+        drawing = draw_within(view, share)
+        if drawing is None:
+            notes.append(f"{one.case} of {one.task.name} does not fit into {share:.1f} MB")
+            continue
+        shown.append((one, drawing))
+        if drawing.shrunk > 1:
+            notes.append(f"{one.case} is shown at 1/{drawing.shrunk} of its resolution")
+        if len(drawing.slices) > 1 and np.diff(drawing.slices).max() > 1:
+            notes.append(f"{one.case} is shown in {len(drawing.slices)} slices, not in all")
+    return Gallery(tuple(shown), tuple(notes))
+
+
+def page_data(summary: Summary, pictures: Gallery) -> dict[str, Any]:
+    """What the page's script needs, as small as it can be: columns, rounded as they are shown."""
+    looks = {
+        f"{summary.tasks.index(one.task)} {one.index}": place
+        for place, (one, _) in enumerate(pictures.shown)
+    }
+    return {
+        "primary": summary.primary.name,
+        "models": [{"label": model.label} for model in summary.models],
+        "metrics": [{"name": metric.name, "digits": metric.digits} for metric in summary.metrics],
+        "sign": {metric.name: metric.sign for metric in summary.metrics},
+        "targets": [_columns(summary, task) for task in summary.tasks],
+        "looks": looks,
+        "drawings": [_drawing(summary.results, drawing) for _, drawing in pictures.shown],
+    }
+
+
+def _columns(summary: Summary, task: TaskInfo) -> dict[str, Any]:
+    grouped = task.n_groups < task.n_cases
+    return {
+        "cases": task.cases,
+        "groups": task.groups if grouped else None,
+        "sizes": [float(f"{fraction:.3g}") for fraction in task.fractions],
+        "scores": {
+            metric.name: [
+                np.round(
+                    summary.by_loss.scores[task.name, metric.name, model.name], metric.digits + 1
+                ).tolist()
+                for model in summary.models
+            ]
+            for metric in summary.metrics
+        },
+    }
+
+
+def _drawing(results: Results, drawing: Drawing) -> dict[str, Any]:
+    outlines = {"reference": drawing.reference}
+    for index, model in enumerate(results.models):
+        outlines[str(index)] = drawing.outlines.get(model.name, ("",) * len(drawing.slices))
+    return {
+        "slices": drawing.slices,
+        "depth": drawing.depth,
+        "height": drawing.height,
+        "outlines": outlines,
+    }

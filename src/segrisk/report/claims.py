@@ -1,0 +1,61 @@
+"""Claims about losses, whatever the seed: only where each was trained more than once."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from segrisk.report.results import Results
+from segrisk.report.tasks import TaskInfo
+from segrisk.statistics import LossClaim, holm, loss_claim
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The difference a − b in the primary metric over trainings; Holm over all claims."""
+
+    task: str
+    a: str
+    b: str
+    claim: LossClaim
+    p_adjusted: float
+
+
+def claims(results: Results, tasks: Sequence[TaskInfo]) -> tuple[Claim, ...]:
+    """Every pair of losses on every task; none with one seed, or where folds differ by seed."""
+    found = []
+    for task in tasks:
+        scores, folds = _by_seed(results, task)
+        shapes = {column.shape for column in scores.values()}
+        if not folds or task.n_groups < 2 or any(len(s) < 2 or s[1] < 2 for s in shapes):
+            continue
+        for a, b in combinations(scores, 2):
+            level = 1 - results.plan.alpha
+            own = loss_claim(scores[a], scores[b], folds, task.groups, level=level)
+            found.append((task.name, a, b, own))
+    adjusted = holm([own.p for *_, own in found]).tolist()
+    return tuple(Claim(*row, p_value) for row, p_value in zip(found, adjusted, strict=True))
+
+
+def _by_seed(results: Results, task: TaskInfo) -> tuple[dict[str, np.ndarray], list[int]]:
+    """By model, the primary metric (cases, seeds); and each case's fold, none where it has two."""
+    values: dict[tuple[str, str], dict[int, float]] = defaultdict(dict)
+    folds: dict[str, set[int]] = defaultdict(set)
+    for score in results.scores:
+        is_own = (score.task, score.label) == (task.task, task.label)
+        if is_own and score.metric == results.plan.primary:
+            values[score.model, score.case][score.seed] = score.value
+            folds[score.case].add(score.fold)
+    columns = {
+        model.name: np.array(
+            [
+                [own[seed] for seed in sorted(own)]
+                for own in (values[model.name, c] for c in task.cases)
+            ]
+        )
+        for model in results.models
+    }
+    of_case = [sorted(folds[case]) for case in task.cases]
+    return columns, [own[0] for own in of_case] if all(len(own) == 1 for own in of_case) else []

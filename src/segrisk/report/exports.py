@@ -1,0 +1,173 @@
+"""The numbers of a report as tables and as JSON, for whoever computes on."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from segrisk.files import write_bytes, write_text
+from segrisk.report.pairs import Pair
+from segrisk.report.summary import Block, Summary
+from segrisk.report.tasks import TaskInfo
+from segrisk.report.verdict import verdicts
+from segrisk.sheets import csv_text
+
+Rows = list[dict[str, Any]]
+
+NO_PARQUET = "Parquet files are left out: they need `pip install 'segrisk[parquet]'`"
+
+
+def pair_rows(summary: Summary) -> Rows:
+    """Every pair of models, on every task, label and metric."""
+    tasks = {task.name: task for task in summary.tasks}
+    return [
+        _pair_row(summary, block, tasks[pair.task], pair)
+        for block in (summary.by_loss, summary.by_dice)
+        if block is not None
+        for pair in block.pairs
+    ]
+
+
+def _pair_row(summary: Summary, block: Block, task: TaskInfo, pair: Pair) -> dict[str, Any]:
+    plan, count = summary.results.plan, sum(p.metric == pair.metric for p in block.pairs)
+    vectors = f"all {pair.test.resamples}" if pair.test.exact else f"{pair.test.resamples} random"
+    narrow = pair.equivalence.interval if pair.equivalence else None
+    return {
+        "task": task.task,
+        "label": task.label,
+        "metric": pair.metric.name,
+        "model_a": pair.a,
+        "model_b": pair.b,
+        "difference": pair.difference,
+        "low": pair.low,
+        "high": pair.high,
+        "test": "sign_flip",
+        "method": f"{pair.test.method}, {vectors} sign vectors",
+        "p": pair.test.p,
+        "p_adjusted": pair.p_adjusted,
+        "n_cases": pair.test.n_cases,
+        "n_groups": pair.test.n_groups,
+        "adjustment": f"Holm over {count} comparisons of {pair.metric.name}",
+        "primary": pair.metric.name == plan.primary,
+        "post_hoc": summary.results.post_hoc,
+        "selection": block.selection if summary.results.subject == "loss" else None,
+        "better": pair.better or None,
+        "interval": f"{pair.interval.method}, {1 - plan.alpha:g}" if pair.interval else None,
+        "p_max_t": pair.p_max_t,
+        "p_bootstrap": pair.p_bootstrap,
+        "p_wilcoxon": pair.p_wilcoxon,
+        "equivalent": pair.equivalent if narrow else None,
+        "margin": pair.equivalence.margin if pair.equivalence else None,
+        "equivalence_low": narrow.low if narrow else None,
+        "equivalence_high": narrow.high if narrow else None,
+        "effect_size": pair.effect.size,
+        "wins": pair.effect.wins,
+        "ties": pair.effect.ties,
+        "losses": pair.effect.losses,
+        "carriers": pair.effect.carriers,
+        "detectable": pair.detectable,
+        "convention": summary.results.convention,
+    }
+
+
+def mean_rows(summary: Summary) -> Rows:
+    """Every mean of Table 1 with its interval."""
+    rows = []
+    for task in summary.tasks:
+        for metric in summary.metrics:
+            for model in summary.models:
+                key = (task.name, metric.name, model.name)
+                interval = summary.by_loss.intervals.get(key)
+                rows.append(
+                    {
+                        "task": task.task,
+                        "label": task.label,
+                        "metric": metric.name,
+                        "model": model.name,
+                        "mean": summary.by_loss.mean(*key),
+                        "low": interval.low if interval else None,
+                        "high": interval.high if interval else None,
+                        "unit": metric.unit,
+                        "n_cases": task.n_cases,
+                        "n_groups": task.n_groups,
+                        "convention": summary.results.convention,
+                    }
+                )
+    return rows
+
+
+def as_json(summary: Summary) -> str:
+    """Everything that the page says, as valid JSON: what is not finite is null."""
+    results = summary.results
+    content = {
+        "name": results.name,
+        "subject": results.subject,
+        "convention": results.convention,
+        "plan": asdict(results.plan),
+        "post_hoc": results.post_hoc,
+        "models": [asdict(model) for model in results.models],
+        "metrics": [asdict(metric) for metric in summary.metrics],
+        "verdicts": [asdict(verdict) for verdict in verdicts(summary)],
+        "means": mean_rows(summary),
+        "tests": pair_rows(summary),
+        "ranking": {
+            task: [asdict(place) for place in places] for task, places in summary.ranks.items()
+        },
+        "size": [
+            {"task": curve.task.name, "model_a": trend.a, "model_b": trend.b}
+            | asdict(trend.slope)
+            | {"p_adjusted": trend.p_adjusted}
+            for curve in summary.curves
+            for trend in curve.trends
+        ],
+        "claims_about_losses": [
+            {"task": own.task, "model_a": own.a, "model_b": own.b}
+            | asdict(own.claim)
+            | {"p_adjusted": own.p_adjusted}
+            for own in summary.claims
+        ],
+        "sensitivity": [asdict(row) for row in summary.sensitivity],
+        "notes": list(results.notes),
+        "provenance": results.provenance,
+    }
+    return json.dumps(finite(content), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def finite(value: Any) -> Any:
+    """A JSON-like value with None for every number that JSON cannot write.
+
+    >>> finite({"a": [1.0, float("nan")], "b": float("inf")})
+    {'a': [1.0, None], 'b': None}
+    """
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(one) for one in value]
+    return value
+
+
+def write_table(stem: Path, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Write `stem`.csv and, where pyarrow is installed, `stem`.parquet; whether the latter was."""
+    columns = list(rows[0]) if rows else []
+    if rows:
+        write_text(stem.with_suffix(".csv"), csv_text(columns, (row.values() for row in rows)))
+    return write_parquet(stem.with_suffix(".parquet"), columns, (row.values() for row in rows))
+
+
+def write_parquet(path: Path, columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> bool:
+    """Write a table as Parquet, text as it is; False without pyarrow."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        return False
+    values = list(zip(*rows, strict=True)) or [()] * len(columns)
+    table = pyarrow.table({name: list(own) for name, own in zip(columns, values, strict=True)})
+    buffer = pyarrow.BufferOutputStream()
+    pyarrow.parquet.write_table(table, buffer)
+    write_bytes(path, buffer.getvalue().to_pybytes())
+    return True

@@ -1,0 +1,145 @@
+"""Whether a conclusion hangs on what empty masks score."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+
+from segrisk.report.pairs import Pair
+from segrisk.report.results import Alternative, Results
+from segrisk.report.tasks import Scores, TaskInfo, by_case
+from segrisk.scores import Score
+from segrisk.statistics import holm, max_t
+
+NAN = float("nan")
+
+EMPTY_REFERENCES: Mapping[str, Mapping[float, float]] = {
+    "both masks empty: left out (as nnU-Net)": {1.0: NAN},
+    "reference empty: left out (as MONAI)": {1.0: NAN, 0.0: NAN},
+    "both masks empty: 0": {1.0: 0.0},
+}
+"""Other conventions for overlap, as what they make of the scores at empty references."""
+
+
+Tests = dict[tuple[str, str, str], tuple[float, float]]
+"""(task, a, b) to the mean difference and its raw p-value."""
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """The primary metric of one task under another convention.
+
+    Means are over what the convention keeps of each model's cases, as its tools give them; tests
+    are over the cases that it keeps of all models.
+    """
+
+    task: str
+    convention: str
+    means: Mapping[str, float]
+    n_cases: int
+    changes: tuple[str, ...]
+    """Conclusions that are not those of the convention in force."""
+
+
+def sensitivity(
+    results: Results, tasks: Sequence[TaskInfo], scores: Scores, pairs: Sequence[Pair]
+) -> tuple[Sensitivity, ...]:
+    """Every task under every other convention that changes a score of it."""
+    found = []
+    for alternative in results.alternatives or _overlap_conventions(results):
+        changed = _changed(results, tasks, alternative)
+        moved = [
+            task
+            for task in tasks
+            if any(key[0] == task.name and (v != scores[key]).any() for key, v in changed.items())
+        ]
+        tests = _tests(results, moved, changed)
+        adjusted = holm([p_value for _, p_value in tests.values()])
+        real = {
+            key: difference
+            for (key, (difference, _)), p_value in zip(tests.items(), adjusted, strict=True)
+            if p_value < results.plan.alpha
+        }
+        for task in moved:
+            own = [p for p in pairs if (p.task, p.metric.name) == (task.name, results.plan.primary)]
+            found.append(_judged(results, task, scores, changed, own, real, alternative.name))
+    return tuple(found)
+
+
+def _overlap_conventions(results: Results) -> Iterator[Alternative]:
+    """The conventions for overlap, where every score at an empty reference is 0 or 1."""
+    empty = {(info.task, info.case, info.label) for info in results.cases if not info.fraction}
+    own = [
+        score
+        for score in results.scores
+        if score.metric == results.plan.primary
+        and {(score.task, score.case, ""), (score.task, score.case, score.label)} & empty
+    ]
+    is_overlap = results.metric(results.plan.primary).better == "higher"
+    if is_overlap and all(score.value in (0, 1) for score in own):
+        for name, becomes in EMPTY_REFERENCES.items():
+            scores = (replace(score, value=becomes.get(score.value, score.value)) for score in own)
+            yield Alternative(name, tuple(scores))
+
+
+def _changed(results: Results, tasks: Sequence[TaskInfo], alternative: Alternative) -> Scores:
+    """The primary metric as the convention has it, NaN where it leaves a case out."""
+
+    def key(score: Score) -> tuple[str, str, str, str, int]:
+        return score.task, score.label, score.case, score.model, score.seed
+
+    own = [score for score in results.scores if score.metric == results.plan.primary]
+    other = {key(s): s for s in alternative.scores if s.metric == results.plan.primary}
+    return by_case(tasks, [other.get(key(score), score) for score in own])
+
+
+def _tests(results: Results, tasks: Iterable[TaskInfo], changed: Scores) -> Tests:
+    """Difference and raw p-value of each pair, on the cases that the convention keeps of all."""
+    plan, names = results.plan, [model.name for model in results.models]
+    tests = {}
+    for task in tasks:
+        columns = {name: changed[task.name, plan.primary, name] for name in names}
+        kept = np.isfinite(list(columns.values())).all(axis=0)
+        groups = [group for group, is_kept in zip(task.groups, kept, strict=True) if is_kept]
+        differences = {(a, b): (columns[a] - columns[b])[kept] for a, b in combinations(names, 2)}
+        if differences and groups:
+            found = max_t(differences, groups, resamples=plan.resamples, seed=plan.seed)
+            for (a, b), values in differences.items():
+                tests[task.name, a, b] = float(values.mean()), found.p[a, b]
+    return tests
+
+
+def _judged(
+    results: Results,
+    task: TaskInfo,
+    scores: Scores,
+    changed: Scores,
+    pairs: Sequence[Pair],
+    real: Mapping[tuple[str, str, str], float],
+    convention: str,
+) -> Sensitivity:
+    primary, sign = results.plan.primary, results.metric(results.plan.primary).sign
+    labels = {model.name: model.label for model in results.models}
+    columns = {name: changed[task.name, primary, name] for name in labels}
+    means = {name: _mean(values) for name, values in columns.items()}
+    changes = []
+    best = max(labels, key=lambda name: sign * means[name])
+    before = max(labels, key=lambda name: sign * scores[task.name, primary, name].mean())
+    if best != before:
+        changes.append(f"{labels[best]} is best, not {labels[before]}")
+    for pair in pairs:
+        now = real.get((task.name, pair.a, pair.b))
+        was = pair.real(results.plan.alpha)
+        if was != (now is not None):
+            verb = "no longer differ" if was else "differ"
+            changes.append(f"{labels[pair.a]} and {labels[pair.b]} {verb}")
+        elif now is not None and sign * now * pair.gain < 0:
+            changes.append(f"{labels[pair.worse]} is better than {labels[pair.better]}")
+    kept = int(np.isfinite(list(columns.values())).all(axis=0).sum())
+    return Sensitivity(task.name, convention, means, kept, tuple(changes))
+
+
+def _mean(values: np.ndarray) -> float:
+    kept = values[~np.isnan(values)]
+    return float(kept.mean()) if len(kept) else NAN

@@ -1,0 +1,78 @@
+"""The score against the size of the object, and whether a difference changes with it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from segrisk.report.pairs import Pair
+from segrisk.report.results import Results
+from segrisk.report.tasks import Scores, TaskInfo
+from segrisk.statistics import (
+    SizeCurve,
+    SizeSlope,
+    SmoothCurve,
+    holm,
+    size_curve,
+    size_slope,
+    smooth_curve,
+)
+
+CASES_FOR_CURVE = 50
+
+
+@dataclass(frozen=True)
+class Trend:
+    """How the difference a − b changes with size; `p_adjusted` is Holm's over the task's pairs."""
+
+    a: str
+    b: str
+    slope: SizeSlope
+    p_adjusted: float
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The primary metric against the foreground fraction on one task, by model."""
+
+    task: TaskInfo
+    binned: Mapping[str, SizeCurve]
+    smooth: Mapping[str, SmoothCurve]
+    trends: tuple[Trend, ...]
+
+
+def has_curve(task: TaskInfo) -> bool:
+    """Whether enough cases have an object, and not all of one size."""
+    sizes = [fraction for fraction in task.fractions if fraction > 0]
+    return len(sizes) >= CASES_FOR_CURVE and len(set(sizes)) > 1
+
+
+def curve(results: Results, task: TaskInfo, scores: Scores, pairs: Sequence[Pair]) -> Curve:
+    """Ten bins of equal count, a smooth curve, and the slope of every pair's difference."""
+    columns = {
+        model.name: scores[task.name, results.plan.primary, model.name] for model in results.models
+    }
+    level, sizes = 1 - results.plan.alpha, task.fractions
+    return Curve(
+        task,
+        {name: size_curve(sizes, own, task.groups, level=level) for name, own in columns.items()},
+        {name: smooth_curve(sizes, own, task.groups, level=level) for name, own in columns.items()},
+        _trends(task, columns, pairs, level),
+    )
+
+
+def _trends(
+    task: TaskInfo, columns: Mapping[str, np.ndarray], pairs: Sequence[Pair], level: float
+) -> tuple[Trend, ...]:
+    of_objects = {g for g, size in zip(task.groups, task.fractions, strict=True) if size > 0}
+    if len(of_objects) < 2:
+        return ()
+    slopes = [
+        size_slope(columns[pair.a], columns[pair.b], task.fractions, task.groups, level=level)
+        for pair in pairs
+    ]
+    adjusted = holm([slope.p for slope in slopes])
+    return tuple(
+        Trend(pair.a, pair.b, slope, float(p_value))
+        for pair, slope, p_value in zip(pairs, slopes, adjusted, strict=True)
+    )
