@@ -170,7 +170,7 @@ def _surrogates(
     task, batch = _load(work.cell.data), work.task.schedule.batch_size
     losses = {name: LOSSES[name]() for name in SURROGATES}
     for index, logits in predict(fabric, network, task.images, work.cell.split.test, batch):
-        logits, target = logits.cpu()[None], torch.from_numpy(task.targets[index])[None]
+        logits, target = logits.cpu()[None], torch.from_numpy(np.array(task.targets[index]))[None]
         values = {name: float(loss(logits, target)) for name, loss in losses.items()}
         hard = score(logits.numpy() > 0, target.numpy() > 0)
         yield index, values | {RISKS[metric]: 1 - value for metric, value in hard.items()}
