@@ -58,7 +58,9 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def scores(out: Path, metric: str = "dice", label: str | None = None) -> dict[str, dict[str, float]]:
+def scores(
+    out: Path, metric: str = "dice", label: str | None = None
+) -> dict[str, dict[str, float]]:
     """Of each model: case to score."""
     found: dict[str, dict[str, float]] = {}
     for row in rows(out / "scores.csv"):

@@ -297,9 +297,7 @@ def compare(
     primary: Annotated[
         str | None, typer.Option(metavar="NAME", help="The metric that decides (the first).")
     ] = None,
-    nsd_mm: Annotated[
-        float | None, typer.Option(min=0, help="The error that nsd allows.")
-    ] = None,
+    nsd_mm: Annotated[float | None, typer.Option(min=0, help="The error that nsd allows.")] = None,
     convention: Annotated[
         str, typer.Option(metavar="NAME", help="What empty masks score.")
     ] = "segrisk",

@@ -88,7 +88,9 @@ def test_one_nan_never_reaches_a_test(tmp_path):
     with pytest.raises(ValueError, match="not finite"):
         sign_flip_test(a, b)
     table = tmp_path / "wide.csv"
-    lines = [f"c{i},{x},{'' if np.isnan(y) else y}" for i, (x, y) in enumerate(zip(a, b))]
+    lines = [
+        f"c{i},{x},{'' if np.isnan(y) else y}" for i, (x, y) in enumerate(zip(a, b, strict=True))
+    ]
     table.write_text("case_id,alg_01,alg_02\n" + "\n".join(lines) + "\n")
     run(tmp_path / "out", scores=(table,), metrics=("dice",))
     found = scores(tmp_path / "out")
@@ -210,16 +212,20 @@ def test_an_archive_runs_no_code(tmp_path):
 
 def test_nan_in_a_summary_is_no_number_of_ours(tmp_path):
     # nnU-Net writes a bare NaN, which is no JSON, for a case that is empty twice.
-    for model, dice in (("A", "0.8"), ("B", "0.7")):
-        per_case = ", ".join(
-            '{"metrics": {"1": {"Dice": %s, "IoU": %s, "n_pred": %d, "n_ref": %d, "TP": 0, "FP": 0,'
-            ' "FN": 0, "TN": 9}}, "prediction_file": "p/c%d.nii.gz", "reference_file":'
-            ' "r/c%d.nii.gz"}' % (value, value, size, size, index, index)
-            for index, (value, size) in enumerate([(dice, 5), ("NaN", 0), (dice, 5)])
-        )
-        (tmp_path / f"{model}.json").write_text('{"metric_per_case": [%s]}' % per_case)
+    for model, dice in (("A", 0.8), ("B", 0.7)):
+        per_case = [
+            {
+                "metrics": {"1": {"Dice": value, "IoU": value, "n_pred": size, "n_ref": size}},
+                "prediction_file": f"p/c{index}.nii.gz",
+                "reference_file": f"r/c{index}.nii.gz",
+            }
+            for index, (value, size) in enumerate([(dice, 5), (np.nan, 0), (dice, 5)])
+        ]
+        text = json.dumps({"metric_per_case": per_case})
+        assert "NaN" in text
+        (tmp_path / f"{model}.json").write_text(text)
     models = tuple((m, tmp_path / f"{m}.json") for m in "AB")
     run(tmp_path / "out", models=models, metrics=("dice",))
     assert scores(tmp_path / "out")["A"]["c1"] == 1.0
     for path in (tmp_path / "out").rglob("*.json"):
-        json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(f"{path}: {name}"))
+        json.loads(path.read_text(), parse_constant=pytest.fail)

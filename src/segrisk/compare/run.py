@@ -25,7 +25,7 @@ from segrisk.names import nearest
 from segrisk.report.results import Alternative, CaseInfo, Model, Results, StatisticsPlan
 from segrisk.report.summary import Summary
 from segrisk.report.tables import console_tables
-from segrisk.report.write import write_report
+from segrisk.report.write import PAGE, write_report
 from segrisk.scores import Score
 
 DECLARED = "comparison.json"
@@ -90,7 +90,7 @@ def run_comparison(comparison: Comparison, console: Console) -> Summary:
         summary = write_report(results, comparison.out, views)
     for table in console_tables(summary):
         console.print(table)
-    path = comparison.out / "report.html"
+    path = comparison.out / PAGE
     console.print(f"report: {path}", highlight=False, markup=False, soft_wrap=True)
     return summary
 
