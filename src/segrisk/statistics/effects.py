@@ -9,6 +9,7 @@ import numpy as np
 from segrisk.statistics.door import Better, case_differences, sign_of
 from segrisk.statistics.groups import GroupSums, group_sums
 from segrisk.statistics.intervals import standard_error
+from segrisk.statistics.resampling import TIE
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,9 @@ def carriers(contributions: Any) -> int:
     """
     values = np.asarray(contributions, dtype=np.float64)
     total = values.sum()
+    # 0, before or after, may come with rounding.
+    nothing = TIE * np.abs(values).sum()
+    if abs(total) <= nothing:
+        return 0
     towards = np.sort(np.sign(total) * values)[::-1]
-    left = abs(total) - np.cumsum(towards)
-    # What is left after the last of them may be rounding alone.
-    return int(np.argmax(left <= 1e-12 * np.abs(values).sum()) + 1) if total else 0
+    return int(np.argmax(abs(total) - np.cumsum(towards) <= nothing) + 1)
