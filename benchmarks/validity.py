@@ -11,7 +11,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "statistics"))
 
-import simulation  # noqa: E402
+import simulation
 
 REPETITIONS = 20_000
 

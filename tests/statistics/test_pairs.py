@@ -31,6 +31,8 @@ from segrisk.statistics import (
     verdict,
     wilcoxon_test,
 )
+from segrisk.statistics.intervals import standard_error
+from segrisk.statistics.resampling import draws
 
 TESTS = {
     "sign flip": lambda a, b, groups: sign_flip_test(a, b, groups, 199),
@@ -157,7 +159,7 @@ def test_other_words_are_refused():
         paired_bootstrap(a, b, unit="patient")
     with pytest.raises(ValueError, match="reading must be 'resampled_means' or 'swapped_ranks', g"):
         bootstrap_test(a, b, reading="the paper's")
-    with pytest.raises(ValueError, match="method must be one of .*'hull'.* got 'basic'"):
+    with pytest.raises(ValueError, match=r"method must be one of .*'hull'.* got 'basic'"):
         paired_bootstrap(a, b, method="basic")
     with pytest.raises(ValueError, match="better must be 'higher' or 'lower', got 'up'"):
         effect(a, b, better="up")
@@ -261,6 +263,21 @@ def test_cluster_resamples_equal_the_loop_over_patients():
         )
         width = expected[1] - expected[0]
         assert (found.low, found.high) == pytest.approx(expected, abs=0.06 * width)
+
+
+def test_the_error_of_a_resample_is_that_of_its_own_t_interval():
+    a, b, groups = made(40, 6)
+    sums = paired_sums(a, b, groups)
+    found = paired_bootstrap(a, b, groups, method="studentised", resamples=50, level=0.8)
+    error = standard_error(sums.sums, sums.counts)
+    ratios = []
+    for drawn in next(draws(6, 50, seed=0)).astype(int):
+        values, counts = np.repeat(sums.sums, drawn), np.repeat(sums.counts, drawn)
+        deviation = values.sum() / counts.sum() - sums.mean
+        ratios.append(deviation / standard_error(values, counts))
+    high, low = np.quantile(ratios, [0.1, 0.9])
+    ends = (sums.mean - low * error, sums.mean - high * error)
+    assert (found.low, found.high) == pytest.approx(ends)
 
 
 def test_the_default_is_the_hull_of_two():
@@ -465,10 +482,11 @@ def test_verdicts_claim_nothing_that_is_not_shown():
     assert "not shown to differ" in verdict(better, p_adjusted=0.06, family=50)
     five = sign_flip_test([1, 1, 1, 1, 1], [0, 0, 0, 0, 0])
     assert "cannot be told apart: no mark is possible: with 5 groups" in verdict(five)
+    assert "not shown to differ" in verdict(wilcoxon_test([1] * 30, [1] * 30))
 
 
 def test_cautions_name_few_cases_and_skewness():
-    usual, _, groups = made(60)
+    usual, *_ = made(60)
     assert cautions(paired_sums(usual, made(60)[1])) == ()
     failures = np.full(60, 0.01)
     failures[:3] = -0.4

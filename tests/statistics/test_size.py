@@ -1,5 +1,7 @@
 """Scores against size: bins, the smooth curve, and the CR2 slope."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -35,7 +37,7 @@ def test_bins_without_ties_are_those_of_array_split():
     for row, part in zip(expected, parts, strict=True):
         row[part] = 1
     assert (bins.weights == expected).all()
-    ends = [(sizes[p].max(), sizes[q].min()) for p, q in zip(parts[:-1], parts[1:], strict=True)]
+    ends = [(sizes[p].max(), sizes[q].min()) for p, q in pairwise(parts)]
     assert bins.edges == pytest.approx([(left + right) / 2 for left, right in ends])
     assert bins.medians == pytest.approx([np.median(sizes[part]) for part in parts])
     for point, part in zip(bin_means(bins, scores), parts, strict=True):

@@ -172,10 +172,10 @@ def test_is_a_function_of_the_seed():
         assert test(differences, seed=1) != test(differences, seed=2)
 
 
-def test_chunks_change_nothing(monkeypatch):
-    differences = alone(np.random.default_rng(0).normal(0.1, 1, 60))
+def test_blocks_change_nothing(monkeypatch):
+    differences = alone(np.random.default_rng(0).normal(0.1, 1, 61))
     whole = [test(differences, resamples=999) for test in (sign_flip, resampled_means)]
-    monkeypatch.setattr("segrisk.statistics.resampling.BLOCK", 60 * 64)
+    monkeypatch.setattr("segrisk.statistics.resampling.BLOCK", 61 * 66)
     assert [test(differences, resamples=999) for test in (sign_flip, resampled_means)] == whole
 
 

@@ -1,4 +1,4 @@
-"""What the procedures promise, simulated on fixed seeds; the full tables: benchmarks/validity.py."""
+"""What the procedures promise, simulated on fixed seeds; larger: benchmarks/validity.py."""
 
 import itertools
 import time

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from segrisk.statistics.door import Unit, case_differences, in_unit, per_case
-from segrisk.statistics.groups import group_table
+from segrisk.statistics.groups import case_groups, group_table
 from segrisk.statistics.intervals import check_groups, check_level, standard_error, t_quantile
 from segrisk.statistics.resampling import TIE, check_resamples, draw_means, draws
 
@@ -195,7 +195,7 @@ def bootstrap_intervals(
         raise ValueError(f"the method must be one of {list(METHODS)}, got {method!r}")
     values = {name: per_case(row, f"the difference {name}") for name, row in differences.items()}
     count = len(next(iter(values.values()), ()))
-    table = group_table(values, range(count) if groups is None else groups)
+    table = group_table(values, case_groups(groups, count))
     table = in_unit(table, unit)
     check_level(level)
     check_groups(len(table.counts))

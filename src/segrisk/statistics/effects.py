@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from segrisk.statistics.door import Better, case_differences, sign_of
-from segrisk.statistics.groups import GroupSums, group_sums
+from segrisk.statistics.groups import GroupSums, case_groups, group_sums
 from segrisk.statistics.intervals import standard_error
 from segrisk.statistics.resampling import TIE
 
@@ -44,7 +44,7 @@ def effect(
     -0.0925; wins 3 of 4; carried by 1 case
     """
     differences = case_differences(a, b)
-    sums = group_sums(differences, range(len(differences)) if groups is None else groups)
+    sums = group_sums(differences, case_groups(groups, len(differences)))
     gains = sign_of(better) * differences
     wins, ties = int((gains > 0).sum()), int((gains == 0).sum())
     return Effect(

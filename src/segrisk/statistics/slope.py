@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import t
 
 from segrisk.statistics.door import case_differences, per_case
-from segrisk.statistics.groups import add_by_group, group_ranks
+from segrisk.statistics.groups import add_by_group, case_groups, group_ranks
 from segrisk.statistics.intervals import check_groups, check_level
 from segrisk.statistics.size import with_size
 
@@ -91,7 +91,7 @@ def size_slope(
     """
     check_level(level)
     differences, extents = case_differences(a, b), per_case(sizes, "the sizes")
-    names = list(range(len(differences)) if groups is None else groups)
+    names = case_groups(groups, len(differences))
     filled = with_size(extents, differences, names)
     x = np.log(extents[filled])
     if len(np.unique(x)) < 2:
