@@ -139,7 +139,6 @@ def size_curve(
     divided = size_bins(extents[filled], bins)
     chosen = [name for name, keep in zip(names, filled, strict=True) if keep]
     means = bin_means(divided, values[filled], chosen, level=level)
-    check_level(level)
     empty = _bin_mean(~filled * 1.0, values, names, level) if not filled.all() else None
     return SizeCurve(divided, means, empty, int((~filled).sum()))
 
