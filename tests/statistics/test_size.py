@@ -241,6 +241,10 @@ def test_slopes_are_checked():
         size_slope(scores, zeros, [-1, *sizes[1:]])
     with pytest.raises(ValueError, match="needs at least 2 groups, got 1"):
         size_slope(scores, zeros, sizes, ["p"] * 20)
+    for groups in (None, [0, 1, 1]):
+        sizes_of = [1, 2] if groups is None else [1, 2, 2]
+        with pytest.raises(ValueError, match="2 groups leave nothing to tell the error of a slope"):
+            size_slope(scores[: len(sizes_of)], zeros[: len(sizes_of)], sizes_of, groups)
     with pytest.raises(ValueError, match="got 19 sizes, 20 scores"):
         size_slope(scores, zeros, sizes[1:])
 
