@@ -15,7 +15,6 @@ from segrisk.compare.geometry import disagreement, resample
 from segrisk.compare.request import Request
 from segrisk.data.images import Header, read_mask
 
-
 PLACE = Path("model/fold/a.nii.gz")
 
 

@@ -265,7 +265,7 @@ def test_every_fault_of_a_table_is_said(tmp_path, rows, head, said):
 
 def test_dice_of_1_818_cannot_be(tmp_path):
     a = segauge(tmp_path / "a.json", [{"case_id": "c", "dice": 1.818}])
-    assert "dice of c is 1.818, where 0 to 1 is possible" in fault(ask(("A", a)))
+    assert "dice of c is 1.818, where 0 to 1 is possible: compute it" in fault(ask(("A", a)))
 
 
 @pytest.mark.parametrize(

@@ -322,7 +322,7 @@ def _out_of_range(scores: Iterable[Score]) -> Iterator[Finding]:
     for score in scores:
         own = f"{score.model}: {score.metric} of {score.case} is {score.value:g}"
         if score.metric in OVERLAPS and (score.value < 0 or score.value > 1):
-            advice = "divide per cents by 100" if 1 < score.value <= 100 else "compute it again"
+            advice = "divide per cents by 100" if 2 < score.value <= 100 else "compute it again"
             yield Finding(
                 "table", f"{own}, where 0 to 1 is possible: {advice}", cases=(score.case,)
             )
