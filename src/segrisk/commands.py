@@ -160,6 +160,24 @@ def export(
         export_study(out, to, Console())
 
 
+@study_app.command()
+def predict(
+    out: Out,
+    to: Annotated[Path, typer.Option(metavar="FOLDER", help="Where to.", show_default=False)],
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="For `segrisk decide`, instead of masks.")
+    ] = False,
+) -> None:
+    """Write the masks of all held-out cases, and the manifest that `segrisk compare` reads.
+
+    Example: `segrisk study predict --out results/quick --to predictions`
+    """
+    with _clear_errors():
+        from segrisk.study.run import predict_study
+
+        predict_study(out, to, probabilities, Console())
+
+
 @app.command()
 def decide(
     folder: Annotated[

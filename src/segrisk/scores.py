@@ -27,6 +27,12 @@ class Score:
     value: float
 
 
+SURROGATES = ("cross_entropy", "soft_dice", "soft_jaccard", "lovasz_sigmoid")
+"""Losses whose values on held-out cases a study records, beside the risks below."""
+
+RISKS = {"dice": "1 - dice", "jaccard": "1 - jaccard"}
+"""What the surrogates stand for, by metric."""
+
 COLUMNS = tuple(field.name for field in fields(Score))
 
 

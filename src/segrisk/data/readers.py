@@ -79,6 +79,11 @@ def read_folder(folder: Folder) -> Iterator[Case]:
     return _cases(_pairs(folder), folder)
 
 
+def mask_files(folder: Folder) -> dict[str, Path]:
+    """The file of each case's mask, by id; DataError for the same faults as `read_folder`."""
+    return {pair.id: pair.mask for pair in _pairs(folder)}
+
+
 # Pairing: names of files and the index only, before any pixel is read.
 
 

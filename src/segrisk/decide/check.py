@@ -11,31 +11,13 @@ from segrisk.data.errors import DataError
 from segrisk.data.groups import read_groups
 from segrisk.decide.maps import MapFile, ProbabilityMap, find_maps, read_map
 from segrisk.decide.masks import find_references, mask_names, read_reference
-from segrisk.decision import (
-    ExactIndependent,
-    FixedThreshold,
-    HalfDice,
-    Hurdle,
-    Rule,
-    TunedThreshold,
-)
+from segrisk.decision import named_rules
 from segrisk.similarity import Similarity, dice, jaccard
 
 METRICS = {"dice": dice, "jaccard": jaccard}
 RULE_FILE, TABLE_FILE = "rule.json", "scores.csv"
 FIXED = ("half", "exact")
 """Rules that need no reference."""
-
-
-def rules(similarity: Similarity) -> dict[str, Rule]:
-    """The rules of the command line by name."""
-    return {
-        "half": FixedThreshold(0.5),
-        "exact": ExactIndependent(similarity),
-        "half-dice": HalfDice(),
-        "tuned": TunedThreshold(similarity),
-        "hurdle": Hurdle(similarity),
-    }
 
 
 @dataclass(frozen=True)
@@ -135,7 +117,7 @@ def _check_labels(request: Request, labels: range, seen: set[int]) -> None:
 
 
 def _check_rule(request: Request) -> None:
-    known = rules(METRICS[request.metric])
+    known = named_rules(METRICS[request.metric])
     name = request.rule
     if name is None or name.endswith(".json"):
         return

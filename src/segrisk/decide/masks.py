@@ -1,6 +1,5 @@
 """Masks on disk: references of probability maps, and the masks that are written."""
 
-import gzip
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ import numpy as np
 
 from segrisk.data.errors import DataError, shown
 from segrisk.data.images import VOLUMES, misplacement, read_mask
+from segrisk.data.saving import nifti, png
 from segrisk.decide.maps import MapFile, ProbabilityMap
 from segrisk.files import write_bytes
 
@@ -102,33 +102,11 @@ def write_masks(folder: Path, own: ProbabilityMap, masks: Sequence[np.ndarray]) 
     for name, mask in zip(mask_names(own), masks, strict=True):
         values = mask.astype(np.uint8)
         if name.endswith(".nii.gz"):
-            data = _nifti(values, own)
+            data = nifti(values.T if own.file.grid_of else values, like=own.grid.path)
         elif name.endswith(".png"):
-            data = _png(values * 255)
+            data = png(values * 255)
         else:
             buffer = io.BytesIO()
             np.save(buffer, values)
             data = buffer.getvalue()
         write_bytes(folder / name, data)
-
-
-def _nifti(values: np.ndarray, own: ProbabilityMap) -> bytes:
-    import nibabel
-
-    if own.file.grid_of:
-        values = values.T
-    source = nibabel.load(own.grid.path)
-    header = source.header.copy()
-    header.set_data_dtype(np.uint8)
-    header.set_slope_inter(1, 0)
-    header["cal_min"], header["cal_max"] = 0, 0
-    image = nibabel.Nifti1Image(values.reshape(own.grid.space), source.affine, header)
-    return gzip.compress(image.to_bytes(), mtime=0)
-
-
-def _png(values: np.ndarray) -> bytes:
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(values).save(buffer, format="PNG")
-    return buffer.getvalue()

@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.progress import track
 
 from segrisk.data.errors import DataError
-from segrisk.decide.check import RULE_FILE, TABLE_FILE, Job, Request, check, rules
+from segrisk.decide.check import RULE_FILE, TABLE_FILE, Job, Request, check
 from segrisk.decide.maps import read_map
 from segrisk.decide.masks import read_reference, write_masks
 from segrisk.decide.show import print_choice, print_scores
 from segrisk.decide.table import ScoredMask, write_table
-from segrisk.decision import Choice, Fitted, as_json, choose, from_json
+from segrisk.decision import Choice, Fitted, as_json, choose, from_json, named_rules
 from segrisk.decision.choose import Candidate
 from segrisk.decision.exact import best_cut
 from segrisk.decision.exclusive import settle
@@ -61,7 +61,7 @@ def _without_reference(job: Job) -> dict[int, Fitted]:
     """The rule for each label: a stored one, or one that needs no case."""
     name = job.request.rule or "exact"
     if not name.endswith(".json"):
-        return {label: rules(job.similarity)[name].fit([]) for label in job.labels}
+        return {label: named_rules(job.similarity)[name].fit([]) for label in job.labels}
     return _stored(Path(name), job)
 
 
@@ -101,7 +101,7 @@ class _Cases(Sequence[tuple[np.ndarray, np.ndarray]]):
 
 
 def _choose(job: Job, label: int) -> Choice:
-    known, request = rules(job.similarity), job.request
+    known, request = named_rules(job.similarity), job.request
     if request.rule and request.rule.endswith(".json"):
         raise DataError([f"{request.rule}: a stored rule is not fitted: leave out --reference"])
     tried = [known[request.rule]] if request.rule else list(known.values())

@@ -10,6 +10,8 @@ from segrisk.decision.exact import expected_scores as expected_scores
 from segrisk.decision.exact import optimal_mask as optimal_mask
 from segrisk.decision.exclusive import decide_exclusive as decide_exclusive
 from segrisk.decision.joint import JointSamples as JointSamples
+from segrisk.decision.named import NEED_CALIBRATION as NEED_CALIBRATION
+from segrisk.decision.named import named_rules as named_rules
 from segrisk.decision.rules import ExactIndependent as ExactIndependent
 from segrisk.decision.rules import Fitted as Fitted
 from segrisk.decision.rules import FixedThreshold as FixedThreshold

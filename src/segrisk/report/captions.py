@@ -91,6 +91,45 @@ def table(summary: Summary, block: Block, *, family: str) -> str:
     )
 
 
+def decisions(summary: Summary) -> str:
+    """The caption of the table of decision rules."""
+    return (
+        f"Means over cases; {sample(summary)}; {convention()}. No network was trained anew: each "
+        "rule was fitted on the validation part of its training and applied to the held-out fold. "
+        "Bold: above the same loss at p > 1/2, italic: below it, where the 95 % t interval over "
+        "groups of the difference excludes 0. A dash: the rule reads p as a probability, and the "
+        "loss does not train one."
+    )
+
+
+def contrasts(summary: Summary) -> str:
+    """The caption of the table of contrasts between losses and decisions."""
+    return (
+        f"Differences in mean {summary.results.plan.primary.capitalize()}, 95 % t intervals over "
+        "groups, p of the two-sided sign-flip test. Share closed: how much of the gap between the "
+        "two losses at p > 1/2 the rule closes without training, only where the gap's own interval "
+        "lies above 0. All contrasts and metrics stand in decisions.csv."
+    )
+
+
+def risks() -> str:
+    """The caption of the table of risks."""
+    return (
+        "Risk: 1 − the mean score. By Eq. 6 the Jaccard risk lies between the Dice risk and "
+        "φ(Dice risk) = 2x/(1 + x); it reaches φ where all cases score alike, so the last column "
+        "is what their spread costs."
+    )
+
+
+def surrogates() -> str:
+    """The caption of the table of surrogates."""
+    return (
+        "Means over held-out cases at the network's size. That Dice and Jaccard risk are within a "
+        "factor 2 of each other holds for these risks of masks; it does not hold for their "
+        "surrogates, whose ratio has no bound."
+    )
+
+
 def curve(summary: Summary) -> str:
     """The caption of Figure 1."""
     left_out = ""

@@ -8,8 +8,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from segrisk.report import captions
+from segrisk.report.decisions import Contrast
 from segrisk.report.summary import Pair, Summary, conclusions_changed
 from segrisk.report.tables import Table
+from segrisk.scores import RISKS, SURROGATES
 
 PAIRS_SHOWN = 200
 
@@ -32,10 +34,17 @@ def page(summary: Summary, tables: Sequence[Table], pictures: Mapping[str, str])
         has_second_block=summary.by_dice is not None,
         pictures={name: Markup(svg) for name, svg in pictures.items()},
         curve_caption=captions.curve(summary),
+        contrasts=_contrasts(summary),
+        contrast_caption=captions.contrasts(summary),
+        risks=summary.risks,
+        risk_caption=captions.risks(),
+        surrogates=summary.surrogates,
+        surrogate_names=(*SURROGATES, *RISKS.values()),
+        surrogate_caption=captions.surrogates(),
         efforts=_efforts(summary),
         pairs=summary.by_loss.pairs[:PAIRS_SHOWN],
         pairs_left=max(0, len(summary.by_loss.pairs) - PAIRS_SHOWN),
-        labels={model.name: model.label for model in summary.models},
+        labels=_labels(summary),
         margin=results.plan.margin,
         notes=results.notes,
         provenance=json.dumps(results.provenance, indent=2, sort_keys=True),
@@ -85,6 +94,21 @@ def _list(names: Sequence[str]) -> str:
     ('CE', 'CE and wCE', 'CE, wCE and sDice')
     """
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _contrasts(summary: Summary) -> list[Contrast]:
+    """What the decision adds, in the primary metric."""
+    if summary.decisions is None:
+        return []
+    primary = summary.results.plan.primary
+    return [c for c in summary.decisions.contrasts if c.metric == primary]
+
+
+def _labels(summary: Summary) -> dict[str, str]:
+    """Models and arms by name, as tables call them."""
+    models = {model.name: model.label for model in summary.models}
+    arms = {arm.name: f"{models[arm.model]}, {arm.label}" for arm in summary.results.arms}
+    return {**models, **arms}
 
 
 def _efforts(summary: Summary) -> list[tuple[str, list[tuple[str, int, int, int, float]]]]:

@@ -19,6 +19,22 @@ class Model:
 
 
 @dataclass(frozen=True)
+class Arm:
+    """A model whose probabilities a fitted rule turned into masks, instead of p > 1/2."""
+
+    task: str
+    model: str
+    decision: str
+    label: str
+    """What the rule is called in tables."""
+
+    @property
+    def name(self) -> str:
+        """What its scores are called."""
+        return f"{self.model} + {self.decision}"
+
+
+@dataclass(frozen=True)
 class CaseInfo:
     """A case with the foreground fraction of its reference, which orders Figure 1."""
 
@@ -71,19 +87,29 @@ class Results:
     plan: StatisticsPlan = StatisticsPlan()
     post_hoc: bool = False
     efforts: tuple[Effort, ...] = ()
+    surrogates: tuple[Score, ...] = ()
+    """Values of `scores.SURROGATES` and the risks of each held-out case, at the network's size."""
+    arms: tuple[Arm, ...] = ()
+    arm_scores: tuple[Score, ...] = ()
+    """Of each arm, under its name."""
     notes: tuple[str, ...] = ()
     provenance: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        for scores in (self.scores, self.scores_by_dice):
+        models = [(task, model.name) for task in self.tasks for model in self.models]
+        arms = [(arm.task, arm.name) for arm in self.arms]
+        for scores, own in (
+            (self.scores, models),
+            (self.scores_by_dice, models),
+            (self.arm_scores, arms),
+        ):
             if scores:
-                self._check_known(scores)
-                self._check_complete(scores)
+                self._check_known(scores, {name for _, name in own})
+                self._check_complete(scores, own)
 
-    def _check_known(self, scores: tuple[Score, ...]) -> None:
+    def _check_known(self, scores: tuple[Score, ...], models: set[str]) -> None:
         """No score may be of something else, in another group, or not a number."""
         groups = {(info.task, info.case): info.group for info in self.cases}
-        models = {model.name for model in self.models}
         for score in scores:
             place = f"case '{score.case}' of {score.task}"
             group = groups.get((score.task, score.case))
@@ -104,19 +130,24 @@ class Results:
                     "a missing prediction needs a value, its worst"
                 )
 
-    def _check_complete(self, scores: tuple[Score, ...]) -> None:
+    def _check_complete(self, scores: tuple[Score, ...], models: list[tuple[str, str]]) -> None:
         """Every model must have been scored once on every case: nothing is dropped in silence."""
         found = Counter((s.task, s.model, s.metric, s.seed, s.case) for s in scores)
         twice = next((key for key, count in found.items() if count > 1), None)
         if twice is not None:
             raise ValueError(f"case '{twice[4]}' of {twice[0]} is scored twice for '{twice[1]}'")
         seeds = sorted({score.seed for score in scores})
-        for info in self.cases:
-            for model in self.models:
-                for metric in self.plan.metrics:
-                    for seed in seeds:
-                        if (info.task, model.name, metric, seed, info.case) not in found:
-                            raise ValueError(
-                                f"case '{info.case}' of {info.task} has no {metric} for "
-                                f"'{model.name}', seed {seed}: every model needs every case"
-                            )
+        wanted = (
+            (info.task, model, metric, seed, info.case)
+            for info in self.cases
+            for task, model in models
+            if task == info.task
+            for metric in self.plan.metrics
+            for seed in seeds
+        )
+        for task, model, metric, seed, case in wanted:
+            if (task, model, metric, seed, case) not in found:
+                raise ValueError(
+                    f"case '{case}' of {task} has no {metric} for '{model}', seed {seed}: "
+                    "every model needs every case"
+                )

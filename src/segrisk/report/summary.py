@@ -1,13 +1,15 @@
 """From results to all numbers that tables, figures and page show: computed once, then frozen."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
 
 import numpy as np
 
+from segrisk.report.decisions import Decisions, decisions
 from segrisk.report.results import Model, Results
+from segrisk.report.risks import Risk, Surrogates, risks, surrogates
+from segrisk.report.tasks import Scores, TaskInfo, by_case, task_info
 from segrisk.scores import Score
 from segrisk.statistics import (
     equivalent,
@@ -21,24 +23,6 @@ from segrisk.statistics import (
 BINS = 10
 CASES_FOR_CURVE = 50
 GROUPS_FOR_BAND = 5
-
-
-@dataclass(frozen=True)
-class TaskInfo:
-    """A task's cases in the order of their ids."""
-
-    name: str
-    cases: tuple[str, ...]
-    groups: tuple[str, ...]
-    fractions: tuple[float, ...]
-
-    @property
-    def n_cases(self) -> int:
-        return len(self.cases)
-
-    @property
-    def n_groups(self) -> int:
-        return len(set(self.groups))
 
 
 @dataclass(frozen=True)
@@ -80,8 +64,7 @@ class Block:
     """All numbers of one way to choose the epoch."""
 
     selection: str
-    scores: Mapping[tuple[str, str, str], np.ndarray]
-    """(task, metric, model) to the scores (cases,), averaged over seeds, in the task's order."""
+    scores: Scores
     pairs: tuple[Pair, ...]
     raw: Mapping[tuple[str, str, str], Marks]
     """Marks of (task, metric, model) by raw p-values."""
@@ -125,6 +108,9 @@ class Summary:
     curves: tuple[Curve, ...]
     left_out: tuple[str, ...]
     """Tasks with too few cases for a curve."""
+    decisions: Decisions | None
+    risks: tuple[Risk, ...]
+    surrogates: tuple[Surrogates, ...]
 
     @property
     def models(self) -> tuple[Model, ...]:
@@ -133,7 +119,7 @@ class Summary:
 
 def summarise(results: Results) -> Summary:
     """Compute every mean, test, mark and curve of `results`."""
-    tasks = tuple(_task(results, name) for name in results.tasks)
+    tasks = tuple(task_info(results, name) for name in results.tasks)
     by_loss = _block(results, tasks, results.scores, "validation loss")
     by_dice = (
         _block(results, tasks, results.scores_by_dice, "validation Dice")
@@ -148,6 +134,9 @@ def summarise(results: Results) -> Summary:
         by_dice=by_dice,
         curves=tuple(_curve(results, task, by_loss) for task in large),
         left_out=tuple(task.name for task in tasks if task.n_cases < CASES_FOR_CURVE),
+        decisions=decisions(results, tasks),
+        risks=risks(results),
+        surrogates=surrogates(results),
     )
 
 
@@ -197,20 +186,10 @@ def conclusions_changed(summary: Summary) -> tuple[str, ...]:
     return tuple(changes)
 
 
-def _task(results: Results, name: str) -> TaskInfo:
-    cases = sorted((info for info in results.cases if info.task == name), key=lambda i: i.case)
-    return TaskInfo(
-        name,
-        tuple(info.case for info in cases),
-        tuple(info.group for info in cases),
-        tuple(info.fraction for info in cases),
-    )
-
-
 def _block(
     results: Results, tasks: Sequence[TaskInfo], scores: Iterable[Score], selection: str
 ) -> Block:
-    values = _by_case(tasks, scores)
+    values = by_case(tasks, scores)
     pairs = [
         _pair(results, task, metric, a, b, values)
         for task in tasks
@@ -235,29 +214,13 @@ def _block(
     return Block(selection, values, tuple(pairs), raw, corrected)
 
 
-def _by_case(
-    tasks: Sequence[TaskInfo], scores: Iterable[Score]
-) -> dict[tuple[str, str, str], np.ndarray]:
-    """(task, metric, model) to the mean over seeds of each case's score, in the task's order."""
-    collected: dict[tuple[str, str, str], dict[str, list[float]]] = defaultdict(
-        lambda: defaultdict(list)
-    )
-    for score in scores:
-        collected[score.task, score.metric, score.model][score.case].append(score.value)
-    order = {task.name: task.cases for task in tasks}
-    return {
-        key: np.array([np.mean(sorted(cases[case])) for case in order[key[0]]])
-        for key, cases in collected.items()
-    }
-
-
 def _pair(
     results: Results,
     task: TaskInfo,
     metric: str,
     a: Model,
     b: Model,
-    values: Mapping[tuple[str, str, str], np.ndarray],
+    values: Scores,
 ) -> Pair:
     plan = results.plan
     difference = values[task.name, metric, a.name] - values[task.name, metric, b.name]

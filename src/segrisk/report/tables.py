@@ -48,6 +48,7 @@ def all_tables(summary: Summary) -> tuple[Table, ...]:
     holm = f"Holm-adjusted (over {count} comparisons of {plan.primary})"
     tables = [
         _table(summary, by_loss, by_loss.raw, plan.metrics, "Table 1", "raw"),
+        *_decisions(summary),
         _table(
             summary,
             by_loss,
@@ -89,6 +90,46 @@ def _table(
     )
     columns = tuple(model.label for model in summary.models)
     return Table(title, columns, rows, captions.table(summary, block, family=family))
+
+
+def _decisions(summary: Summary) -> list[Table]:
+    """Table 1's second block: a row for each rule, beside p > 1/2; none without arms."""
+    decisions = summary.decisions
+    if decisions is None:
+        return []
+    arms = {(arm.task, arm.label, arm.model): arm for arm in summary.results.arms}
+    rules = list(dict.fromkeys(arm.label for arm in summary.results.arms))
+
+    def cell(task: str, metric: str, rule: str, model: str) -> Cell:
+        arm = arms.get((task, rule, model))
+        if arm is None:
+            return Cell("–", Marks())
+        gain = decisions.gain(arm, metric)
+        marks = Marks(bold=(gain.low or 0) > 0, italic=(gain.high or 0) < 0)
+        return Cell(f"{decisions.mean(task, metric, arm.name):.3f}", marks)
+
+    def half(task: str, metric: str, model: str) -> Cell:
+        return Cell(f"{decisions.mean(task, metric, model):.3f}", Marks())
+
+    models = [model.name for model in summary.models]
+    rows = []
+    for metric in summary.results.plan.metrics:
+        section = METRIC_NAMES.get(metric, metric)
+        for task in summary.tasks:
+            at_half = tuple(half(task.name, metric, model) for model in models)
+            rows.append(Row(section, f"{task.name}, p > 1/2", at_half))
+            rows += [
+                Row(
+                    section,
+                    f"{task.name}, {rule}",
+                    tuple(cell(task.name, metric, rule, model) for model in models),
+                )
+                for rule in rules
+                if any((task.name, rule, model) in arms for model in models)
+            ]
+    columns = tuple(model.label for model in summary.models)
+    title = "Table 1, second block: the same predictions, decided by a rule"
+    return [Table(title, columns, tuple(rows), captions.decisions(summary))]
 
 
 def markdown(table: Table) -> str:

@@ -5,8 +5,10 @@ import io
 from collections.abc import Iterable
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 from segrisk.files import write_json, write_text
+from segrisk.report.decisions import Contrast
 from segrisk.report.figures import figure1, figure_dice_jaccard, save
 from segrisk.report.page import page
 from segrisk.report.results import Results
@@ -24,6 +26,11 @@ def write_report(results: Results, folder: Path) -> Summary:
         write_scores(folder / "scores_by_validation_dice.csv", results.scores_by_dice)
     blocks = [block for block in (summary.by_loss, summary.by_dice) if block is not None]
     write_text(folder / "tests.csv", _tests(blocks))
+    if summary.decisions is not None:
+        write_text(folder / "decisions.csv", _contrasts(summary.decisions.contrasts))
+        write_scores(folder / "scores_by_decision.csv", results.arm_scores)
+    if results.surrogates:
+        write_scores(folder / "surrogates.csv", results.surrogates)
     tables = all_tables(summary)
     write_text(folder / "table1.md", "\n".join(markdown(table) for table in tables))
     write_text(folder / "table1.tex", "\n".join(latex(table) for table in tables))
@@ -39,10 +46,19 @@ def write_report(results: Results, folder: Path) -> Summary:
 
 
 def _tests(blocks: Iterable[Block]) -> str:
+    rows = [
+        {"selection": block.selection, **asdict(pair)} for block in blocks for pair in block.pairs
+    ]
+    return _csv(["selection", *(field.name for field in fields(Pair))], rows)
+
+
+def _contrasts(contrasts: Iterable[Contrast]) -> str:
+    return _csv([field.name for field in fields(Contrast)], map(asdict, contrasts))
+
+
+def _csv(columns: list[str], rows: Iterable[dict[str, Any]]) -> str:
     text = io.StringIO()
-    columns = ["selection", *(field.name for field in fields(Pair))]
-    rows = csv.DictWriter(text, columns, lineterminator="\n")
-    rows.writeheader()
-    for block in blocks:
-        rows.writerows({"selection": block.selection, **asdict(pair)} for pair in block.pairs)
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
     return text.getvalue()

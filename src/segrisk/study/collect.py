@@ -2,7 +2,7 @@
 
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from segrisk import __version__
 from segrisk.data.prepare import PreparedTask
 from segrisk.files import digest
-from segrisk.report.results import CaseInfo, Effort, Model, Results, StatisticsPlan
+from segrisk.report.results import Arm, CaseInfo, Effort, Model, Results, StatisticsPlan
 from segrisk.scores import Score, read_scores
 from segrisk.study.config import Study, statistics_digest
 from segrisk.study.plan import Cell
@@ -21,12 +21,18 @@ def collect(
     study: Study, store: Store, tasks: dict[str, PreparedTask], cells: Sequence[Cell]
 ) -> Results:
     """The results of every task that is complete; the others are named in the notes."""
-    arms = [cell for cell in cells if cell.loss is not None]
-    unfinished = [cell for cell in arms if not store.is_done(cell)]
+    losses = [cell for cell in cells if cell.kind == "loss"]
+    unfinished = [cell for cell in losses if not store.is_finished(cell.key)]
     incomplete = {cell.task for cell in unfinished}
     complete = [name for name in study.tasks if name not in incomplete]
-    done = [cell for cell in arms if cell.task not in incomplete]
+    done = [cell for cell in losses if cell.task not in incomplete]
+    arms, decided, undecided = _arms(store, cells, complete)
     declared = store.read()["declared_statistics"]
+
+    def named(cells: Sequence[Cell], name: str) -> tuple[Score, ...]:
+        metrics = study.statistics.metrics
+        return tuple(score for score in _scores(store, cells, name) if score.metric in metrics)
+
     return Results(
         name=study.name,
         tasks=tuple(complete),
@@ -36,25 +42,47 @@ def collect(
             for name in complete
             for entry in tasks[name].entries
         ),
-        scores=_scores(study, store, done, "scores.csv"),
-        scores_by_dice=_scores(study, store, done, "scores_by_validation_dice.csv"),
+        scores=named(done, "scores.csv"),
+        scores_by_dice=named(done, "scores_by_validation_dice.csv"),
         plan=StatisticsPlan(**study.statistics.model_dump()),
         post_hoc=declared != statistics_digest(study),
         efforts=tuple(_effort(store, cell) for cell in done),
-        notes=tuple(_note(name, unfinished) for name in study.tasks if name in incomplete),
+        surrogates=tuple(_scores(store, done, "surrogates.csv")),
+        arms=arms,
+        arm_scores=named(decided, "scores.csv"),
+        notes=(
+            *(_note(name, unfinished) for name in study.tasks if name in incomplete),
+            *(
+                f"{name} is left out: not every fold and seed of it is finished"
+                for name in undecided
+            ),
+        ),
         provenance=_provenance(study, tasks, cells, declared),
     )
 
 
-def _scores(study: Study, store: Store, cells: Sequence[Cell], name: str) -> tuple[Score, ...]:
-    # A cell's key says what was computed, not how this study names it: the names are set here.
-    return tuple(
-        replace(score, task=cell.task, model=cell.loss.name, fold=cell.fold)
-        for cell in cells
-        if cell.loss is not None
-        for score in read_scores(store.finished(cell.key) / name)
-        if score.metric in study.statistics.metrics
-    )
+def _arms(
+    store: Store, cells: Sequence[Cell], complete: Sequence[str]
+) -> tuple[tuple[Arm, ...], list[Cell], list[str]]:
+    """The arms of complete tasks whose cells are all finished, these cells, and the other arms."""
+    own: dict[Arm, list[Cell]] = {}
+    for cell in cells:
+        if cell.loss is not None and cell.decision is not None and cell.task in complete:
+            label = cell.decision.build().name
+            arm = Arm(cell.task, cell.loss.name, cell.decision.name, label)
+            own.setdefault(arm, []).append(cell)
+    done = {a: c for a, c in own.items() if all(store.is_finished(cell.key) for cell in c)}
+    undecided = [f"{arm.name} on {arm.task}" for arm in own if arm not in done]
+    return tuple(done), [cell for cells in done.values() for cell in cells], undecided
+
+
+def _scores(store: Store, cells: Sequence[Cell], name: str) -> Iterator[Score]:
+    """The scores in the file `name` of cells that have one: those of old versions lack some."""
+    for cell in cells:
+        path = store.finished(cell.key) / name
+        for score in read_scores(path) if path.exists() else ():
+            # A cell's key says what was computed, not how this study names it.
+            yield replace(score, task=cell.task, model=cell.model, fold=cell.fold)
 
 
 def _effort(store: Store, cell: Cell) -> Effort:

@@ -13,6 +13,7 @@ from torch import nn
 
 from segrisk.configuration import ConfigurationError, Strict, read_yaml, validate
 from segrisk.data.phantoms import PHANTOMS, SMALLEST
+from segrisk.decision import NEED_CALIBRATION, Rule, named_rules
 from segrisk.files import digest, file_digest
 from segrisk.losses import LOSSES, PAPER
 from segrisk.losses.registry import find_loss
@@ -123,6 +124,46 @@ class _Function(nn.Module):
         return self.function(logits, target)
 
 
+class DecisionChoice(Strict):
+    """A rule that turns the probabilities of trained losses into masks, beside p > 1/2.
+
+    `metric` is what its masks should score best in; `losses` are those that it is tried on, by
+    default all, or cross-entropy alone for a rule that reads p as a probability.
+    """
+
+    name: Name
+    rule: str
+    metric: Literal["dice", "jaccard"] = "dice"
+    losses: tuple[str, ...] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, given: Any) -> Any:
+        if isinstance(given, str):
+            given = {"name": given}
+        if not isinstance(given, dict) or "name" not in given:
+            raise ValueError("a decision is the name of a rule, or a mapping with a `name`")
+        return {"rule": given["name"], **given}
+
+    @field_validator("rule")
+    @classmethod
+    def _known(cls, given: str) -> str:
+        known = named_rules(METRICS["dice"])
+        if given not in known:
+            raise ValueError(f"unknown rule '{given}'{nearest(given, known)}")
+        return given
+
+    def build(self) -> Rule:
+        """The rule, which validation cases have yet to fit."""
+        return named_rules(METRICS[self.metric])[self.rule]
+
+    def suits(self, loss: LossChoice) -> bool:
+        """Whether the rule is tried on the probabilities that this loss has trained."""
+        if self.losses is not None:
+            return loss.name in self.losses
+        return self.rule not in NEED_CALIBRATION or loss.loss == "cross_entropy"
+
+
 class Statistics(Strict):
     """What is tested, declared before the first score: later changes are called post hoc."""
 
@@ -154,6 +195,7 @@ class Study(Strict):
     losses: Annotated[tuple[LossChoice, ...], Field(min_length=1)] = tuple(
         LossChoice.model_validate(name) for name in PAPER
     )
+    decisions: tuple[DecisionChoice, ...] = ()
     folds: Annotated[int, Field(ge=2)] = 5
     fold_seed: Annotated[int, Field(ge=0)] = 0
     validation: Annotated[float, Field(gt=0, le=0.5)] = 0.2
@@ -182,7 +224,7 @@ class Study(Strict):
         }
         return {**given, "tasks": merged}
 
-    @field_validator("losses", "seeds")
+    @field_validator("losses", "decisions", "seeds")
     @classmethod
     def _distinct(cls, given: tuple[Any, ...]) -> tuple[Any, ...]:
         names = [getattr(item, "name", item) for item in given]
@@ -190,6 +232,23 @@ class Study(Strict):
             if names.count(name) > 1:
                 raise ValueError(f"'{name}' stands twice: each needs a name of its own")
         return given
+
+    @model_validator(mode="after")
+    def _decisions_have_losses(self) -> "Study":
+        names = [loss.name for loss in self.losses]
+        for decision in self.decisions:
+            for name in decision.losses or ():
+                if name not in names:
+                    raise ValueError(
+                        f"decision '{decision.name}' names the loss '{name}', which this study "
+                        f"does not train{nearest(name, names)}"
+                    )
+            if not any(decision.suits(loss) for loss in self.losses):
+                raise ValueError(
+                    f"decision '{decision.name}' reads p as a probability, so it is for "
+                    "cross_entropy, which this study does not train: name its `losses`"
+                )
+        return self
 
 
 def _merged(shared: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:

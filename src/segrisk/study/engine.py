@@ -12,7 +12,7 @@ from typing import Protocol
 
 from segrisk.study.config import Study
 from segrisk.study.plan import Cell, resolve_device
-from segrisk.study.store import WEIGHTS, Store, StoreError
+from segrisk.study.store import Store, StoreError
 from segrisk.study.worker import Work, enter, run_cell
 
 ATTEMPTS = 3
@@ -40,7 +40,7 @@ class Engine:
 
     def run(self, cells: Sequence[Cell]) -> None:
         """Run what is missing of `cells`; failures are left in the store, the others go on."""
-        self.waiting = missing(self.store, cells)
+        self.waiting = self.store.missing(cells)
         pool = self._pool()
         try:
             while self.waiting or self.running:
@@ -73,7 +73,7 @@ class Engine:
         return bool(self.running)
 
     def _is_ready(self, cell: Cell) -> bool:
-        return cell.start is None or (self.store.finished(cell.start) / WEIGHTS).exists()
+        return cell.start is None or self.store.has_weights(cell.start)
 
     def _work(self, cell: Cell) -> Work:
         return Work(
@@ -109,15 +109,6 @@ class Engine:
                 self.store.fail(cell.key, text)
                 self.view.ended(cell, text)
         self.running.clear()
-
-
-def missing(store: Store, cells: Sequence[Cell]) -> list[Cell]:
-    """The cells to run: the losses that are not finished, and the starts that those need."""
-    losses = [cell for cell in cells if cell.loss is not None and not store.is_done(cell)]
-    needed = {cell.start for cell in losses}
-    starts = [cell for cell in cells if cell.key in needed and not store.is_done(cell)]
-    wanted = {cell.key for cell in [*losses, *starts]}
-    return [cell for cell in cells if cell.key in wanted]
 
 
 def unwritable(store: Store, error: OSError) -> StoreError:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -13,24 +13,31 @@ from segrisk.data.phantoms import PHANTOMS, phantom_cases
 from segrisk.data.prepare import PreparedTask, prepare
 from segrisk.data.readers import Folder, read_folder
 from segrisk.files import digest
-from segrisk.study.config import LossChoice, Study, Task
+from segrisk.study.config import DecisionChoice, LossChoice, Study, Task
 
 COMPONENTS = {
     "preparation": 1,
     "losses": 2,
     "networks": 1,
     "training": 1,
-    "scoring": 1,
+    "scoring": 2,
+    "decisions": 1,
 }
 """Raise a number when what that component computes changes: its cells are then run again.
 
 The version of the whole package, or its commit, would void every result at every change.
 """
 
+TRAINED = ("preparation", "losses", "networks", "training")
+"""The components that weights depend on."""
+
 
 @dataclass(frozen=True)
 class Cell:
-    """One training. `loss` is None for the cross-entropy start that the others share."""
+    """One training, or a decision on what one training predicts.
+
+    `loss` is None for the cross-entropy start that the others share.
+    """
 
     key: str
     task: str
@@ -41,12 +48,25 @@ class Cell:
     """The key of the cell whose weights this one starts from."""
     split: Split
     data: Path
+    decision: DecisionChoice | None = None
+
+    @property
+    def kind(self) -> Literal["start", "loss", "decision"]:
+        """What is run: two kinds of training, or no training at all."""
+        if self.decision is not None:
+            return "decision"
+        return "start" if self.loss is None else "loss"
+
+    @property
+    def model(self) -> str:
+        """What the cell's scores are called: the loss, and the decision if it is not p > 1/2."""
+        name = self.loss.name if self.loss else "start"
+        return f"{name} + {self.decision.name}" if self.decision else name
 
     @property
     def title(self) -> str:
         """How a person sees the cell named."""
-        name = self.loss.name if self.loss else "start"
-        return f"{self.task} fold {self.fold} seed {self.seed} {name}"
+        return f"{self.task} fold {self.fold} seed {self.seed} {self.model}"
 
 
 def task_cases(task: Task) -> Iterable[Case]:
@@ -69,7 +89,7 @@ def prepare_tasks(study: Study, root: Path) -> dict[str, PreparedTask]:
 
 
 def plan(study: Study, tasks: Mapping[str, PreparedTask]) -> list[Cell]:
-    """Every cell of a study, a start before the cells that begin from it."""
+    """Every cell of a study, each before the cells that begin from it."""
     device = resolve_device(study.device)
     cells = []
     for name, prepared in tasks.items():
@@ -108,7 +128,7 @@ def _cells(
         "precision": study.precision,
         "device": device,
         "torch": torch.__version__,
-        "components": {key: COMPONENTS[key] for key in COMPONENTS if key != "scoring"},
+        "components": {key: COMPONENTS[key] for key in TRAINED},
     }
     phase = task.schedule.cross_entropy.model_dump(mode="json")
     start = Cell(
@@ -121,7 +141,14 @@ def _cells(
         split=split,
         data=prepared.folder,
     )
-    return [start, *(_arm(start, task, loss) for loss in study.losses)]
+    losses = [_arm(start, task, loss) for loss in study.losses]
+    decisions = [
+        _decision(cell, decision)
+        for decision in study.decisions
+        for cell in losses
+        if cell.loss is not None and decision.suits(cell.loss)
+    ]
+    return [start, *losses, *decisions]
 
 
 def _arm(start: Cell, task: Task, loss: LossChoice) -> Cell:
@@ -137,20 +164,32 @@ def _arm(start: Cell, task: Task, loss: LossChoice) -> Cell:
     return replace(start, key=digest(determines)[:32], loss=loss, start=start.key)
 
 
+def _decision(cell: Cell, decision: DecisionChoice) -> Cell:
+    determines = {
+        "start": cell.key,
+        "rule": decision.rule,
+        "metric": decision.metric,
+        "components": {key: COMPONENTS[key] for key in ("decisions", "scoring")},
+    }
+    return replace(cell, key=digest(determines)[:32], decision=decision, start=cell.key)
+
+
 def describe(cell: Cell) -> dict[str, Any]:
     """A cell as JSON: what the store keeps of the plan."""
     loss = cell.loss.model_dump(mode="json") if cell.loss else None
-    return {**asdict(cell), "loss": loss, "data": cell.data.name}
+    decision = cell.decision.model_dump(mode="json") if cell.decision else None
+    return {**asdict(cell), "loss": loss, "decision": decision, "data": cell.data.name}
 
 
 def restore(described: dict[str, Any], data: Path) -> Cell:
     """The cell that `describe` gave, with its prepared task under `data`."""
     split = {key: tuple(value) for key, value in described["split"].items() if key != "fold"}
-    loss = described["loss"]
+    loss, decision = described["loss"], described.get("decision")
     return Cell(
         **{
             **described,
             "loss": None if loss is None else LossChoice.model_validate(loss),
+            "decision": None if decision is None else DecisionChoice.model_validate(decision),
             "split": Split(fold=described["split"]["fold"], **split),
             "data": data / described["data"],
         }

@@ -13,11 +13,13 @@ from segrisk.report.tables import console_tables
 from segrisk.report.write import write_report
 from segrisk.study.collect import collect
 from segrisk.study.config import Study, load_study
-from segrisk.study.engine import Engine, default_workers, missing, unwritable
+from segrisk.study.engine import Engine, default_workers, unwritable
 from segrisk.study.plan import Cell, plan, prepare_tasks, restore
+from segrisk.study.predictions import write_predictions
 from segrisk.study.status import seconds_left, status
 from segrisk.study.store import Store, adopt, export, opened
 from segrisk.study.view import LiveView, duration
+from segrisk.training.predict import mask_at, probabilities_at
 
 
 def run_study(
@@ -70,7 +72,7 @@ def _train(
     store.forget_failures()
     for title in store.discard_damaged(cells):
         console.print(f"damaged, run again: {title}", highlight=False)
-    todo = missing(store, cells)
+    todo = store.missing(cells)
     console.print(
         f"{len(cells) - len(todo)} of {len(cells)} cells need no training, {len(todo)} do; "
         f"{workers} at a time",
@@ -140,6 +142,14 @@ def print_status(out: Path, console: Console) -> None:
     left = seconds_left(store, current, default_workers(study.threads))
     if left:
         console.print(f"  about {duration(left)} of training left", highlight=False)
+
+
+def predict_study(out: Path, target: Path, probabilities: bool, console: Console) -> None:
+    """Write the held-out masks of the study in `out`, or its probabilities, to `target`."""
+    at = probabilities_at if probabilities else mask_at
+    write_predictions(*_recorded(out), target, at, console)
+    what = "probabilities" if probabilities else "masks"
+    console.print(f"{what}, references and manifest: {target}", highlight=False, soft_wrap=True)
 
 
 def export_study(out: Path, target: Path, console: Console) -> None:

@@ -1,6 +1,7 @@
 """How far a study is: cells done, running, failed and left, and the time that they will take."""
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean
@@ -27,10 +28,9 @@ class Status:
 def status(store: Store, cells: Sequence[Cell]) -> Status:
     """The status of `cells`, read from the store alone: a second terminal may ask."""
     done, running, failed, left = [], [], [], []
-    needed = {cell.start for cell in cells if cell.loss is not None and not store.is_done(cell)}
+    missing = {cell.key for cell in store.missing(cells)}
     for cell in cells:
-        # A start without weights is as good as done when every loss that began from it is.
-        if store.is_done(cell) or (cell.loss is None and cell.key not in needed):
+        if cell.key not in missing:
             done.append(cell)
         elif (failure := store.failure(cell.key)) is not None:
             failed.append((cell, failure))
@@ -52,17 +52,18 @@ def read_progress(store: Store, cell: Cell) -> Progress | None:
 
 def seconds_left(store: Store, current: Status, workers: int) -> float | None:
     """An estimate from the mean duration of finished cells of the same kind; None before any."""
-    durations: dict[bool, list[float]] = {True: [], False: []}
+    durations: dict[str, list[float]] = defaultdict(list)
     for cell in current.done:
         path = store.finished(cell.key) / "effort.json"
         if path.exists():
             effort = json.loads(path.read_text(encoding="utf-8"))
-            durations[cell.loss is None].append(effort["seconds"])
-    known = {kind: mean(values) for kind, values in durations.items() if values}
+            durations[cell.kind].append(effort["seconds"])
+    known = {kind: mean(values) for kind, values in durations.items()}
     if not known:
         return None
-    fallback = max(known.values())
-    ahead = sum(known.get(cell.loss is None, fallback) for cell in current.left)
+    # A decision trains nothing: until one has been timed it counts as nothing.
+    known = {"decision": 0.0, "start": max(known.values()), "loss": max(known.values()), **known}
+    ahead = sum(known[cell.kind] for cell in current.left)
     # A running cell is taken to be half done: when it will stop, its validation loss decides.
-    ahead += sum(known.get(cell.loss is None, fallback) / 2 for cell, _ in current.running)
+    ahead += sum(known[cell.kind] / 2 for cell, _ in current.running)
     return ahead / workers

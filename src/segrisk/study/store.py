@@ -48,12 +48,23 @@ class Store:
     def partial(self, key: str) -> Path:
         return self.root / "cells" / f"{key}.partial"
 
-    def is_done(self, cell: Cell) -> bool:
-        """Whether the cell is finished; a start that others need must have its weights as well."""
-        folder = self.finished(cell.key)
-        if not (folder / MANIFEST).exists():
-            return False
-        return cell.loss is not None or (folder / WEIGHTS).exists()
+    def is_finished(self, key: str) -> bool:
+        return (self.finished(key) / MANIFEST).exists()
+
+    def has_weights(self, key: str) -> bool:
+        """Whether other cells can begin from this one; exported cells come without weights."""
+        return self.is_finished(key) and (self.finished(key) / WEIGHTS).exists()
+
+    def missing(self, cells: Sequence[Cell]) -> list[Cell]:
+        """The cells to run: those without scores, and what they begin from, back to its start."""
+        begins_from = {cell.key: cell.start for cell in cells}
+        wanted = {c.key for c in cells if c.kind != "start" and not self.is_finished(c.key)}
+        needed = wanted
+        while needed:
+            starts = {begins_from[key] for key in needed} - {None}
+            needed = {key for key in starts if not self.has_weights(key)} - wanted
+            wanted = wanted | needed
+        return [cell for cell in cells if cell.key in wanted]
 
     def begin(self, key: str) -> Path:
         """The folder in which a cell is run; what an interrupted run left there is kept."""

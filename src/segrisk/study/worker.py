@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from multiprocessing import parent_process
@@ -15,20 +16,24 @@ from pathlib import Path
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import nn
+from torch import Tensor, nn
 
 from segrisk.data.prepare import PreparedTask, load_prepared
+from segrisk.decision import as_json
 from segrisk.files import write_json, write_text
-from segrisk.losses import CrossEntropy
+from segrisk.losses import LOSSES, CrossEntropy
 from segrisk.metrics import score
 from segrisk.networks import build
-from segrisk.scores import Score, write_scores
+from segrisk.scores import RISKS, SURROGATES, Score, write_scores
 from segrisk.study.config import Task
 from segrisk.study.plan import Cell
 from segrisk.study.store import WEIGHTS, Store
 from segrisk.training import checkpoint
 from segrisk.training.fit import Epoch, Examples, Progress, State, Training, fit
-from segrisk.training.predict import mask_at, predict
+from segrisk.training.predict import mask_at, predict, probabilities_at
+
+At = Callable[[Tensor, tuple[int, ...]], np.ndarray]
+"""From logits (1, *size) to a mask or probabilities on the grid of a case."""
 
 
 @dataclass(frozen=True)
@@ -60,13 +65,21 @@ def _die_with_parent() -> None:
 
 
 def run_cell(work: Work) -> None:
-    """Train (and for a loss, predict and score) one cell, continuing what was begun."""
+    """Run one cell, continuing what was begun, and make it finished."""
     torch.set_num_threads(work.threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
     store, cell = Store(work.root), work.cell
     folder = store.begin(cell.key)
-    task = _load(cell.data)
-    fabric = Fabric(accelerator=work.device, devices=1, precision=work.precision)
+    run = _decide if cell.kind == "decision" else _train
+    run(work, folder)
+    write_json(folder / "cell.json", {"title": cell.title, "key": cell.key})
+    store.commit(cell.key)
+
+
+def _train(work: Work, folder: Path) -> None:
+    """Train; with a loss, predict and score the held-out cases as well."""
+    cell, task = work.cell, _load(work.cell.data)
+    fabric = _fabric(work)
     network = _network(work, task)
     state = fit(
         fabric,
@@ -79,15 +92,41 @@ def run_cell(work: Work) -> None:
     )
     _write_curve(folder / "curve.csv", state.curve)
     write_json(folder / "effort.json", _effort(state))
-    write_json(folder / "cell.json", {"title": cell.title, "key": cell.key})
     assert state.by_loss is not None and state.by_dice is not None
     checkpoint.save(folder / WEIGHTS, state.by_loss.weights)
     if cell.loss is not None:
         for name, best in (("", state.by_loss), ("_by_validation_dice", state.by_dice)):
             network.load_state_dict(best.weights)
-            scores = _score(fabric, network, task, cell, work.task.schedule.batch_size)
-            write_scores(folder / f"scores{name}.csv", scores)
-    store.commit(cell.key)
+            masks = _maps(work, fabric, network, cell.split.test, mask_at)
+            write_scores(folder / f"scores{name}.csv", _score(cell, task, masks))
+        network.load_state_dict(state.by_loss.weights)
+        values = _surrogates(work, fabric, network)
+        write_scores(folder / "surrogates.csv", _scores(cell, task, values))
+
+
+def _decide(work: Work, folder: Path) -> None:
+    """Fit a rule on the validation part of a trained loss, and score it on the held-out cases."""
+    began = time.monotonic()
+    cell, task = work.cell, _load(work.cell.data)
+    assert cell.decision is not None
+    fabric, network = _fabric(work), _network(work, task)
+    validation = _maps(work, fabric, network, cell.split.validation, probabilities_at)
+    fitted = cell.decision.build().fit((p, task.mask(index)) for index, p in validation)
+    write_json(folder / "rule.json", as_json(fitted))
+    test = _maps(work, fabric, network, cell.split.test, probabilities_at)
+    decided = ((index, fitted.decide(p)) for index, p in test)
+    write_scores(folder / "scores.csv", _score(cell, task, decided))
+    write_json(folder / "effort.json", {"seconds": round(time.monotonic() - began, 3)})
+
+
+def held_out(work: Work, at: At) -> Iterator[tuple[int, np.ndarray]]:
+    """What `at` makes of each held-out case, with the weights that the cell starts from."""
+    network = _network(work, _load(work.cell.data))
+    yield from _maps(work, _fabric(work), network, work.cell.split.test, at)
+
+
+def _fabric(work: Work) -> Fabric:
+    return Fabric(accelerator=work.device, devices=1, precision=work.precision)
 
 
 @lru_cache(maxsize=2)
@@ -124,29 +163,55 @@ def _seed(cell: Cell, purpose: str) -> int:
     return int(np.random.SeedSequence(words).generate_state(1)[0])
 
 
-def _score(
-    fabric: Fabric, network: nn.Module, task: PreparedTask, cell: Cell, batch: int
+def _maps(
+    work: Work,
+    fabric: Fabric,
+    network: nn.Module,
+    part: Sequence[int],
+    at: At,
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Each case of `part` with what `at` makes of its logits on its own grid."""
+    task, batch = _load(work.cell.data), work.task.schedule.batch_size
+    for index, logits in predict(fabric, network, task.images, part, batch):
+        yield index, at(logits, task.entries[index].shape)
+
+
+def _surrogates(
+    work: Work, fabric: Fabric, network: nn.Module
+) -> Iterator[tuple[int, dict[str, float]]]:
+    """Each held-out case with every surrogate and the risks, all at the network's size."""
+    task, batch = _load(work.cell.data), work.task.schedule.batch_size
+    losses = {name: LOSSES[name]() for name in SURROGATES}
+    for index, logits in predict(fabric, network, task.images, work.cell.split.test, batch):
+        logits, target = logits.cpu()[None], torch.from_numpy(np.array(task.targets[index]))[None]
+        values = {name: float(loss(logits, target)) for name, loss in losses.items()}
+        hard = score(logits.numpy() > 0, target.numpy() > 0)
+        yield index, values | {RISKS[metric]: 1 - value for metric, value in hard.items()}
+
+
+def _score(cell: Cell, task: PreparedTask, masks: Iterable[tuple[int, np.ndarray]]) -> list[Score]:
+    scored = ((index, score(mask, np.asarray(task.mask(index)))) for index, mask in masks)
+    return _scores(cell, task, scored)
+
+
+def _scores(
+    cell: Cell, task: PreparedTask, values: Iterable[tuple[int, dict[str, float]]]
 ) -> list[Score]:
-    assert cell.loss is not None
-    scores = []
-    for index, logits in predict(fabric, network, task.images, cell.split.test, batch):
-        entry = task.entries[index]
-        values = score(mask_at(logits, entry.shape), np.asarray(task.mask(index)))
-        scores += [
-            Score(
-                task=cell.task,
-                model=cell.loss.name,
-                case=entry.id,
-                group=entry.group,
-                label="foreground",
-                fold=cell.fold,
-                seed=cell.seed,
-                metric=metric,
-                value=value,
-            )
-            for metric, value in values.items()
-        ]
-    return scores
+    return [
+        Score(
+            task=cell.task,
+            model=cell.model,
+            case=task.entries[index].id,
+            group=task.entries[index].group,
+            label="foreground",
+            fold=cell.fold,
+            seed=cell.seed,
+            metric=metric,
+            value=value,
+        )
+        for index, own in values
+        for metric, value in own.items()
+    ]
 
 
 def _effort(state: State) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""From a network to masks at each case's own resolution."""
+"""From a network to logits and masks at each case's own resolution."""
 
 from collections.abc import Iterator, Sequence
 
@@ -26,9 +26,19 @@ def predict(
         yield from zip(part, logits, strict=True)
 
 
-def mask_at(logits: Tensor, shape: tuple[int, ...]) -> np.ndarray:
-    """The decision p > 1/2 at `shape`, with the logits (1, *size) interpolated linearly."""
+def logits_at(logits: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The logits (1, *size) interpolated linearly at `shape`."""
     mode = "bilinear" if len(shape) == 2 else "trilinear"
     if logits.shape[1:] != shape:
         logits = interpolate(logits[None], size=shape, mode=mode, align_corners=False)[0]
-    return (logits[0] > 0).cpu().numpy()
+    return logits[0]
+
+
+def mask_at(logits: Tensor, shape: tuple[int, ...]) -> np.ndarray:
+    """The decision p > 1/2 at `shape`."""
+    return (logits_at(logits, shape) > 0).cpu().numpy()
+
+
+def probabilities_at(logits: Tensor, shape: tuple[int, ...]) -> np.ndarray:
+    """p at `shape`, in float32."""
+    return logits_at(logits, shape).sigmoid().cpu().numpy()

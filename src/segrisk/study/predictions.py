@@ -1,0 +1,127 @@
+"""What a study's networks make of their held-out cases, as files for anybody."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import track
+
+from segrisk.data.prepare import Entry, PreparedTask
+from segrisk.data.readers import Folder, mask_files
+from segrisk.data.saving import nifti, png
+from segrisk.files import write_bytes, write_text
+from segrisk.study.config import Study, Task
+from segrisk.study.plan import Cell, resolve_device
+from segrisk.study.store import Store, StoreError
+from segrisk.study.worker import At, Work, held_out
+
+MANIFEST = "manifest.csv"
+KEYS = ("task", "case", "group", "fold", "seed", "reference")
+
+
+def write_predictions(
+    study: Study,
+    store: Store,
+    tasks: dict[str, PreparedTask],
+    cells: Sequence[Cell],
+    target: Path,
+    at: At,
+    console: Console,
+) -> None:
+    """Write what `at` makes of every held-out case and loss, the references, and a manifest.
+
+    `target/TASK/LOSS/CASE.png` (or `.nii.gz`), `target/TASK/labels/CASE.png`, and
+    `target/manifest.csv`. All lie on the grid of their case; NIfTI files keep the header of its
+    label. Probabilities become PNG of 16 bits. Several seeds have a folder each. StoreError names a
+    loss that is not finished or has no weights.
+    """
+    losses = [cell for cell in cells if cell.kind == "loss"]
+    if lacking := [cell.title for cell in losses if not store.has_weights(cell.key)]:
+        raise StoreError(
+            f"{store.root}: {len(lacking)} of {len(losses)} trainings have no weights here, first "
+            f"{lacking[0]}: run the study in this folder"
+        )
+    if target.exists() and any(target.iterdir()):
+        raise StoreError(f"{target}: is not empty: give --to a new or empty folder")
+    sources = {name: _sources(task) for name, task in study.tasks.items()}
+    for name, task in tasks.items():
+        for index, entry in enumerate(task.entries):
+            path = target / name / "labels" / _name(entry)
+            _write(path, np.asarray(task.mask(index)), sources[name].get(entry.id))
+    for cell in track(losses, "predicting", console=console, transient=True):
+        for index, values in held_out(_work(study, store, cell), at):
+            entry = tasks[cell.task].entries[index]
+            path = target / cell.task / _model(study, cell) / _name(entry)
+            _write(path, values, sources[cell.task].get(entry.id))
+    write_text(target / MANIFEST, _manifest(study, tasks, losses))
+
+
+def _sources(task: Task) -> dict[str, Path]:
+    """The label of each case whose header the masks keep; none of pictures and phantoms."""
+    if task.folder is None or len(task.size) == 2:
+        return {}
+    return mask_files(Folder(Path(task.folder), task.foreground, task.threshold))
+
+
+def _work(study: Study, store: Store, cell: Cell) -> Work:
+    return Work(
+        # The cell's own weights are what a cell after it would start from.
+        cell=replace(cell, start=cell.key),
+        task=study.tasks[cell.task],
+        root=store.root,
+        threads=torch.get_num_threads(),
+        precision=study.precision,
+        device=resolve_device(study.device),
+    )
+
+
+def _model(study: Study, cell: Cell) -> str:
+    """The folder of a training's masks; in the manifest, seeds are rows, not models."""
+    assert cell.loss is not None
+    return cell.loss.name if len(study.seeds) == 1 else f"{cell.loss.name}/seed{cell.seed}"
+
+
+def _name(entry: Entry) -> str:
+    return entry.id + (".png" if len(entry.shape) == 2 else ".nii.gz")
+
+
+def _write(path: Path, values: np.ndarray, like: Path | None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    is_mask = values.dtype == np.bool_
+    if values.ndim == 2:
+        white = np.uint8(255) if is_mask else np.uint16(65535)
+        write_bytes(path, png(np.rint(values * white).astype(white.dtype)))
+    else:
+        write_bytes(path, nifti(values.astype(np.uint8) if is_mask else values, like))
+
+
+def _manifest(study: Study, tasks: dict[str, PreparedTask], losses: Iterable[Cell]) -> str:
+    """A row for each case and seed: its group, its fold, and a file for each loss."""
+    rows: dict[tuple[str, int, int], dict[str, str | int]] = {}
+    for cell in losses:
+        assert cell.loss is not None
+        for index in cell.split.test:
+            entry = tasks[cell.task].entries[index]
+            row = rows.setdefault(
+                (cell.task, cell.seed, index),
+                {
+                    "task": cell.task,
+                    "case": entry.id,
+                    "group": entry.group,
+                    "fold": cell.fold,
+                    "seed": cell.seed,
+                    "reference": f"{cell.task}/labels/{_name(entry)}",
+                },
+            )
+            row[cell.loss.name] = f"{cell.task}/{_model(study, cell)}/{_name(entry)}"
+    text = io.StringIO()
+    columns = (*KEYS, *(loss.name for loss in study.losses))
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(row for _, row in sorted(rows.items()))
+    return text.getvalue()

@@ -1,0 +1,116 @@
+"""The held-out masks of a study as files: on their own grid, with a manifest that finds them."""
+
+import csv
+
+import nibabel
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from segrisk.scores import read_scores
+from segrisk.similarity import confusion, dice
+from tiny_study import TINY
+
+
+def scored(folder):
+    """The Dice score of each (model, case) from the files that the manifest names."""
+    with (folder / "manifest.csv").open() as file:
+        rows = list(csv.DictReader(file))
+
+    def read(name):
+        path = folder / name
+        if path.suffix == ".png":
+            return np.asarray(Image.open(path)) > 0
+        return np.asarray(nibabel.load(path).dataobj) > 0
+
+    models = [name for name in rows[0] if name in TINY["losses"]]
+    return {
+        (model, row["case"], int(row["seed"])): float(
+            dice(confusion(read(row[model]), read(row["reference"])))
+        )
+        for row in rows
+        for model in models
+    }
+
+
+def test_the_masks_score_what_the_study_says(finished, segrisk, tmp_path):
+    out = finished[0] / "out"
+    result = segrisk("study", "predict", "--out", out, "--to", tmp_path / "masks")
+    assert result.returncode == 0, result.stderr
+    expected = {
+        (s.model, s.case, s.seed): s.value
+        for s in read_scores(out / "report" / "scores.csv")
+        if s.metric == "dice"
+    }
+    assert scored(tmp_path / "masks") == pytest.approx(expected, abs=1e-12)
+
+
+def test_volumes_keep_the_header_of_their_label(segrisk, tmp_path):
+    data = tmp_path / "data"
+    generator = np.random.default_rng(0)
+    affine = np.diag([-0.5, 1.5, 3.0, 1.0])
+    affine[:3, 3] = (7.25, -20.0, 3.5)
+    for name in ("images", "labels"):
+        (data / name).mkdir(parents=True)
+    for index in range(6):
+        label = np.zeros((10, 12, 8), np.int16)
+        label[2 : 5 + index % 3, 3:8, 2:6] = 4
+        image = label + generator.normal(size=label.shape)
+        saved = nibabel.Nifti1Image(label, affine)
+        saved.set_sform(affine, code=1)
+        nibabel.save(saved, data / "labels" / f"c{index}.nii.gz")
+        nibabel.save(nibabel.Nifti1Image(image, affine), data / "images" / f"c{index}_0000.nii.gz")
+    file = tmp_path / "study.yaml"
+    task = {"folder": str(data), "size": [8, 8, 8]}
+    study = {**TINY, "tasks": {"box": task}, "seeds": [0, 1]}
+    file.write_text(yaml.safe_dump(study, sort_keys=False))
+    assert segrisk("study", "run", file, "--out", tmp_path / "out").returncode == 0
+    result = segrisk("study", "predict", "--out", tmp_path / "out", "--to", tmp_path / "masks")
+    assert result.returncode == 0, result.stderr
+    masks = sorted((tmp_path / "masks/box/soft_dice/seed1").iterdir())
+    assert [path.name for path in masks] == [f"c{index}.nii.gz" for index in range(6)]
+    for path in masks:
+        found = nibabel.load(path)
+        source = nibabel.load(data / "labels" / path.name)
+        assert (found.affine == source.affine).all() and found.shape == source.shape
+        assert found.header["sform_code"] == 1 and found.get_data_dtype() == np.uint8
+    expected = {
+        (s.model, s.case, s.seed): s.value
+        for s in read_scores(tmp_path / "out/report/scores.csv")
+        if s.metric == "dice"
+    }
+    assert len(expected) == 2 * 6 * 2
+    assert scored(tmp_path / "masks") == pytest.approx(expected, abs=1e-12)
+
+
+def test_probabilities_above_one_half_are_the_masks(finished, segrisk, tmp_path):
+    out = finished[0] / "out"
+    segrisk("study", "predict", "--out", out, "--to", tmp_path / "masks")
+    result = segrisk("study", "predict", "--out", out, "--to", tmp_path / "p", "--probabilities")
+    assert result.returncode == 0, result.stderr
+    for path in (tmp_path / "masks/molar/soft_dice").iterdir():
+        p = np.asarray(Image.open(tmp_path / "p/molar/soft_dice" / path.name))
+        assert p.dtype == np.uint16 and p.max() > 40000
+        assert ((p > 32768) == (np.asarray(Image.open(path)) > 0)).all()
+    result = segrisk(
+        "decide", tmp_path / "p/molar/soft_dice", "--out", tmp_path / "decided",
+        "--reference", tmp_path / "p/molar/labels", "--folds", 2,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+
+
+def test_a_study_without_weights_says_so(finished, segrisk, tmp_path):
+    kept = tmp_path / "kept"
+    segrisk("study", "export", "--out", finished[0] / "out", "--to", kept)
+    result = segrisk("study", "predict", "--out", kept, "--to", tmp_path / "masks")
+    assert result.returncode == 2
+    assert "4 of 4 trainings have no weights here, first molar fold 0 seed 0" in result.stderr
+
+
+def test_other_files_are_not_written_over(finished, segrisk, tmp_path):
+    (tmp_path / "note.txt").write_text("mine")
+    result = segrisk("study", "predict", "--out", finished[0] / "out", "--to", tmp_path)
+    assert (
+        result.returncode == 2 and "is not empty: give --to a new or empty folder" in result.stderr
+    )
