@@ -13,6 +13,7 @@ LAYERS = {
     "files": 0,
     "names": 0,
     "options": 0,
+    "processes": 0,
     "similarity": 0,
     "statistics": 0,
     "configuration": 1,

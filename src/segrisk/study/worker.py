@@ -3,14 +3,10 @@
 import csv
 import io
 import logging
-import os
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
-from multiprocessing import parent_process
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +14,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from segrisk import processes
 from segrisk.data.prepare import PreparedTask, load_prepared
 from segrisk.decision import as_json
 from segrisk.files import write_json, write_text
@@ -50,18 +47,8 @@ class Work:
 
 def enter() -> None:
     """Prepare a fresh worker process."""
-    # Ctrl-C reaches the whole process group; the parent alone decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    processes.enter()
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-
-
-def _die_with_parent() -> None:
-    """A killed parent leaves no worker behind that would write beside the next run's."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def run_cell(work: Work) -> None:

@@ -1,0 +1,104 @@
+"""Work spread over processes: bounded, in order, and no item lost when a process dies."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from multiprocessing import parent_process
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Died:
+    """In place of a result: the process that worked on the item died, also when it was alone."""
+
+
+def enter() -> None:
+    """Prepare a fresh worker process."""
+    # Ctrl-C reaches the whole process group; the parent alone decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+
+
+def _die_with_parent() -> None:
+    """A killed parent leaves no worker behind that would write beside the next run's."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def mapped(
+    function: Callable[[T], R],
+    items: Sequence[T],
+    workers: int,
+    report: Callable[[int, int], None],
+) -> list[R | Died]:
+    """`function` of each item, in their order; `report(done, total)` follows each one.
+
+    One worker is this process. More are spawned, so `function` must be importable by name. When a
+    process dies, killed or out of memory, its companions in flight are tried again, each alone:
+    only the item that kills its process once more is `Died`. What `function` raises is raised.
+    """
+    if workers < 1:
+        raise ValueError(f"there must be at least 1 worker, got {workers}")
+    results: dict[int, R | Died] = {}
+
+    def keep(index: int, result: R | Died) -> None:
+        results[index] = result
+        report(len(results), len(items))
+
+    if workers == 1:
+        for index, item in enumerate(items):
+            keep(index, function(item))
+        return [results[index] for index in range(len(items))]
+    waiting = list(range(len(items)))
+    while waiting:
+        for index in _until_a_death(function, items, waiting, workers, keep):
+            suspects = [index]
+            dead = _until_a_death(function, items, suspects, 1, keep)
+            if dead:
+                keep(index, Died())
+    return [results[index] for index in range(len(items))]
+
+
+def _until_a_death(
+    function: Callable[[T], R],
+    items: Sequence[T],
+    waiting: list[int],
+    workers: int,
+    keep: Callable[[int, R], None],
+) -> list[int]:
+    """Work `waiting` off; if a process dies, give back what was in flight and leave the rest."""
+    # Spawned, never forked: a fork after OpenMP has run dies inside the numeric libraries.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(min(workers, len(waiting)), mp_context=context, initializer=enter)
+    running: dict[Future[R], int] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < 2 * workers:
+                index = waiting.pop(0)
+                running[pool.submit(function, items[index])] = index
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            # A result that is there counts, also of a process that died since.
+            for future in [f for f in done if not isinstance(f.exception(), BrokenProcessPool)]:
+                keep(running.pop(future), future.result())
+            if any(future in running for future in done):
+                return sorted(running.values())
+        return []
+    except BrokenProcessPool:  # while submitting
+        return sorted({*running.values(), index})
+    finally:
+        processes = list((pool._processes or {}).values())
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.join(5)
