@@ -71,7 +71,7 @@ def doctor(request: Request, report: Report = lambda done, of: None) -> Diagnosi
     """Explain every fault of the input; nothing is computed, and nothing is written."""
     found = _find(request, report)
     gathered = found.gathered
-    count = len(gathered.cases) or len({(s.task, s.case) for s in gathered.scores})
+    count = len({(row.task, row.case) for row in gathered.cases or gathered.scores})
     return Diagnosis(gathered.models, count, tuple(found.findings))
 
 

@@ -102,7 +102,7 @@ class _Gate:
         """One line for each model, of what concerns many of its files."""
         if self.request.missing == "worst":
             for (model, kind), cases in self.failed.items():
-                yield unscored(model, FAILED[kind], cases, of, self.request)
+                yield unscored(model, FAILED[kind], list(dict.fromkeys(cases)), of, self.request)
         for model, count in self.placeless.items():
             text = f"{model}: {count} files do not say where they lie: compared by shape alone"
             yield note("geometry", text)
@@ -135,7 +135,7 @@ def inspect(
     )
     judged = tuple(gate.judge(case) for case in cases)
     headers = {path: own.header for path, own in opened.items() if own.header}
-    findings += [*gate.findings, *gate.summary(len(cases))]
+    findings += [*gate.findings, *gate.summary(len({(c.task, c.case) for c in cases}))]
     labels = {task: tuple(sorted(values - ignored)) for task, values in found.items()}
     return Inspected(judged, labels, headers, tuple(gate.elsewhere), tuple(findings))
 
