@@ -44,7 +44,7 @@ def test_sound_folders_give_every_case_with_every_prediction(sound, tmp_path):
     request = sound()
     assert faults(request) == []
     found = gather(request)
-    assert found.models == ("A", "B") and found.labels == (1,)
+    assert found.models == ("A", "B") and found.labels == {"labels_x": (1,)}
     assert [case.case for case in found.cases] == sorted(NAMES)
     for case in found.cases:
         assert (case.task, case.group, case.fold, case.seed) == ("labels_x", case.case, 0, 0)
@@ -90,6 +90,7 @@ def test_a_reference_that_nobody_predicted_is_a_question(sound, tmp_path):
     assert len(worst.cases) == 7 and f"{text}: scored as the worst value" in worst.notes
     (case,) = (case for case in worst.cases if case.case == "new")
     assert case.predictions == {"A": None, "B": None}
+    assert not any("has no prediction for 1 of 7" in note and "A:" in note for note in worst.notes)
 
 
 def test_two_files_of_one_case_are_refused(sound, tmp_path):
@@ -123,7 +124,7 @@ def test_folds_are_recorded(tmp_path):
 
 def test_different_folds_are_not_used(tmp_path):
     reference = nnunet_dataset(tmp_path / "D", ["a", "b"])
-    one = nnunet_results(tmp_path / "one", {"0": ["a"], "1": ["b"]})
+    one = nnunet_results(tmp_path / "one", {"1": ["b"], "3": ["a"]})
     two = nnunet_results(tmp_path / "two", {"1": ["b"], "2": ["a"]})
     found = gather(Request(reference=reference, models=(("A", one), ("B", two))))
     assert {case.case: case.fold for case in found.cases} == {"a": 0, "b": 1}
@@ -221,7 +222,7 @@ def test_an_ignored_value_belongs_to_references(tmp_path):
     reference = nnunet_dataset(tmp_path / "D", ["a"], liver=1, ignore=9)
     write(reference / "labelsTr" / "a.nii.gz", ball((1, 9)))
     found = gather(Request(reference=reference, models=(("A", flat(tmp_path / "A", ["a"])),)))
-    assert found.labels == (1,) and found.labelling.ignore == 9
+    assert found.labels == {"D": (1,)} and found.labelling.ignore == 9
 
 
 def pictures(tmp_path, reference, prediction):
@@ -262,6 +263,30 @@ def test_references_in_two_fashions_are_refused(tmp_path):
         Image.fromarray(SQUARE * 255).save(tmp_path / folder / "q.png")
     text = "references hold 1 (p.png) and 255 (q.png): save all in one way, or declare"
     assert text in only(faults(request))
+
+
+def test_each_task_has_its_own_values(tmp_path):
+    pictures(tmp_path, SQUARE, SQUARE)
+    for folder in ("labels_x", "A"):
+        Image.fromarray(SQUARE * 255).save(tmp_path / folder / "q.png")
+    rows = ["one,p,labels_x/p.png,A/p.png", "two,q,labels_x/q.png,A/q.png"]
+    path = tmp_path / "m.csv"
+    path.write_text("\n".join(["task,case,reference,A", *rows]))
+    assert gather(Request(manifest=path)).labels == {"one": (1,), "two": (255,)}
+    Image.fromarray(SQUARE).save(tmp_path / "A" / "q.png")
+    assert "A/q.png: holds 1, where 255 is expected" in only(faults(Request(manifest=path)))
+
+
+def test_the_image_of_a_manifest_comes_first(tmp_path):
+    reference = nnunet_dataset(tmp_path / "D", ["a", "b"])
+    write(tmp_path / "flair.nii.gz")
+    rows = ["a,D/labelsTr/a.nii.gz,flair.nii.gz,", "b,D/labelsTr/b.nii.gz,,"]
+    (tmp_path / "m.csv").write_text("\n".join(["case,reference,image,A", *rows]))
+    found = gather(Request(manifest=tmp_path / "m.csv"))
+    assert found.images == {
+        ("m", "a"): tmp_path / "flair.nii.gz",
+        ("m", "b"): reference / "imagesTr" / "b_0000.nii.gz",
+    }
 
 
 def test_jpeg_is_refused(tmp_path):

@@ -113,6 +113,10 @@ def test_a_declared_root_is_where_paths_begin(manifest, tmp_path):
             "m.csv: case d of m has no row for seed 1: add it",
         ),
         (
+            "case,reference,A\nc,r1.nii.gz,a1.nii.gz\nd,r1.nii.gz,a2.nii.gz\n",
+            "m.csv: r1.nii.gz is the reference of 2 cases of m: correct it",
+        ),
+        (
             "case,reference,A\nc,r1.nii.gz,a1.nii.gz\nd,r2.nii.gz,a1.nii.gz\n",
             "m.csv: A: a1.nii.gz stands in 2 rows: give each its own prediction",
         ),

@@ -128,7 +128,7 @@ def test_segauge_has_rows_per_case(tmp_path):
     path = segauge(tmp_path / "a.json", [{**row, "det_f1": 1.0, "meta.site": "x"}])
     found = gather(ask(("A", path)))
     assert {s.metric: s.value for s in found.scores} == {
-        "dice": 0.9, "jaccard": 0.8, "hd95": 2.5, "assd": 0.5, "nsd": 1.0,
+        "dice": 0.9, "jaccard": 0.8, "hd95_mm": 2.5, "assd_mm": 0.5, "nsd": 1.0,
     }  # fmt: skip
     assert "leaves out det_f1, meta.site, whose worst" in found.notes[0]
 
@@ -140,7 +140,7 @@ def test_an_infinite_distance_is_not_dropped(tmp_path):
     ]
     path = segauge(tmp_path / "a.json", rows)
     assert fault(ask(("A", path))) == (
-        "A: hd95 of c1 is inf: give the diagonal of the image for an object that was missed"
+        "A: hd95_mm of c1 is inf: give the diagonal of the image for an object that was missed"
     )
 
 
@@ -149,7 +149,7 @@ def test_metrics_that_only_some_have_are_left_out(tmp_path):
     b = summary(tmp_path / "b.json", entry("c1", 0.8, 0.7))
     found = gather(ask(("A", a), ("B", b)))
     assert {s.metric for s in found.scores} == {"dice", "jaccard"} and len(found.scores) == 4
-    assert found.notes == ("hd95 is not given for every model: left out",)
+    assert found.notes == ("hd95_mm is not given for every model: left out",)
 
 
 def long(path, rows, head="task,alg_name,value,case"):
@@ -229,9 +229,23 @@ def test_one_missing_row_is_the_worst_value(tmp_path):
     assert found.notes == ("B: has no dice for 1 cases (d): 0, the worst, is taken",)
 
 
+def test_our_own_metrics_have_the_range_that_they_have(tmp_path):
+    """A bias may be negative, a difference may not, and what is unknown is left as it is."""
+
+    def table(metric, value):
+        row = Score("t", "A", "c", "p", "1", 0, 0, metric, value)
+        write_scores(tmp_path / "s.csv", [row])
+        return Request(scores=(tmp_path / "s.csv",))
+
+    assert gather(table("volume_bias_ml", -3.0)).scores[0].value == -3
+    assert gather(table("mine", 7.0)).scores[0].value == 7
+    assert "hd95_mm of c is -1: give" in fault(table("hd95_mm", -1.0))
+    assert "instance_dice of c is 1.5, where 0 to 1" in fault(table("instance_dice", 1.5))
+
+
 def test_a_missing_distance_has_no_worst_value_here(tmp_path):
     a = segauge(tmp_path / "a.json", [{"case_id": "c", "hd95": 3}, {"case_id": "d", "hd95": NAN}])
-    text = "A: has no hd95 for 1 cases (d): its worst value is not in the table: give it"
+    text = "A: has no hd95_mm for 1 cases (d): its worst value is not in the table: give it"
     assert fault(ask(("A", a))) == text
 
 
@@ -265,7 +279,7 @@ def test_every_fault_of_a_table_is_said(tmp_path, rows, head, said):
 
 def test_dice_of_1_818_cannot_be(tmp_path):
     a = segauge(tmp_path / "a.json", [{"case_id": "c", "dice": 1.818}])
-    assert "dice of c is 1.818, where 0 to 1 is possible" in fault(ask(("A", a)))
+    assert "dice of c is 1.818, where 0 to 1 is possible: compute it" in fault(ask(("A", a)))
 
 
 @pytest.mark.parametrize(
@@ -286,6 +300,9 @@ def test_what_is_no_table_is_said(tmp_path, content, said):
 def test_masks_without_references_are_said(tmp_path):
     text = fault(ask(("A", tmp_path)))
     assert text.endswith("holds no summary.json: give a file of scores, or also --reference")
+    (tmp_path / "a.csv").write_text("case_id,A\nc,0.5\n")
+    text = fault(ask(("A", tmp_path / "a.csv")))
+    assert text == "a.csv: names its models itself: give it with --scores"
     (tmp_path / "a.tsv").write_text("x\ty\n1\t2\n")
     assert "a.tsv: has no column subject_name" in fault(ask(("A", tmp_path / "a.tsv")))
     both = ask(("A", tmp_path / "a.tsv"), reference=tmp_path)

@@ -27,14 +27,14 @@ UNGROUPED = note(
 class Gathered:
     """What a comparison computes on: `cases` with files, or else the `scores` of tables.
 
-    Every model has every case. `labels` are the values besides 0 in the references, `labelling`
-    what a dataset.json says of them; `images` has the image of a (task, case) where there is one;
-    `notes` say what was resolved by policy, and belong into every report.
+    Every model has every case. `labels` are the values besides 0 in the references of each task,
+    `labelling` what a dataset.json says of them; `images` has the image of a (task, case) where
+    there is one; `notes` say what was resolved by policy, and belong into every report.
     """
 
     models: tuple[str, ...]
     cases: tuple[ComparedCase, ...] = ()
-    labels: tuple[int, ...] = ()
+    labels: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     labelling: Labelling = UNNAMED
     images: Mapping[tuple[str, str], Path] = field(default_factory=dict)
     scores: tuple[Score, ...] = ()
@@ -71,7 +71,7 @@ def doctor(request: Request, report: Report = lambda done, of: None) -> Diagnosi
     """Explain every fault of the input; nothing is computed, and nothing is written."""
     found = _find(request, report)
     gathered = found.gathered
-    count = len(gathered.cases) or len({(s.task, s.case) for s in gathered.scores})
+    count = len({(row.task, row.case) for row in gathered.cases or gathered.scores})
     return Diagnosis(gathered.models, count, tuple(found.findings))
 
 

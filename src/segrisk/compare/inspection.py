@@ -33,11 +33,11 @@ class Opened:
 class Inspected:
     """Cases whose files are sound: failed predictions are None, `elsewhere` lie on another grid.
 
-    `labels` are the values besides 0 that the references hold.
+    `labels` are the values besides 0 that the references of each task hold.
     """
 
     cases: tuple[ComparedCase, ...]
-    labels: tuple[int, ...]
+    labels: Mapping[str, tuple[int, ...]]
     headers: Mapping[Path, Header]
     elsewhere: tuple[tuple[ComparedCase, str], ...]
     findings: tuple[Finding, ...]
@@ -49,7 +49,7 @@ class _Gate:
 
     request: Request
     opened: Mapping[Path, Opened]
-    allowed: set[int]
+    allowed: Mapping[str, set[int]]
     findings: list[Finding] = field(default_factory=list)
     failed: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     placeless: dict[str, int] = field(default_factory=dict)
@@ -80,7 +80,7 @@ class _Gate:
         if finding:
             self.findings.append(replace(finding, text=f"{model}: {finding.text}"))
             return True
-        if text := _unexpected(own, self.allowed):
+        if text := _unexpected(own, self.allowed[case.task]):
             self.findings.append(Finding("labels", f"{model}: {text}", cases=(case.case,)))
         if self.request.check_age and _older(own.path, case.reference):
             text = f"{model}: {shown(own.path)}: is older than its reference: predict it again"
@@ -102,7 +102,7 @@ class _Gate:
         """One line for each model, of what concerns many of its files."""
         if self.request.missing == "worst":
             for (model, kind), cases in self.failed.items():
-                yield unscored(model, FAILED[kind], cases, of, self.request)
+                yield unscored(model, FAILED[kind], list(dict.fromkeys(cases)), of, self.request)
         for model, count in self.placeless.items():
             text = f"{model}: {count} files do not say where they lie: compared by shape alone"
             yield note("geometry", text)
@@ -122,27 +122,42 @@ def inspect(
     references = list(dict.fromkeys(case.reference for case in cases))
     predictions = dict.fromkeys(p for case in cases for p in case.predictions.values() if p)
     opened = _open_all([*references, *predictions], request.workers, report)
-    findings = [
-        replace(own.finding, text=f"reference {own.finding.text}", stops=True)
-        for own in map(opened.__getitem__, references)
-        if own.finding
-    ]
     declared = set(request.labels) | {v for _, values in labelling.regions for v in values}
-    found = {value for path in references for value in _labels(opened[path])}
     ignored = {labelling.ignore} - {None}
-    if declared:
-        findings += _undeclared(map(opened.__getitem__, references), declared | ignored)
-    else:
-        findings += _odd_references(list(map(opened.__getitem__, references)))
-    if not found - ignored and not findings and cases:
-        text = "all references are empty: there is nothing to compare: check the folder"
-        findings.append(Finding("labels", text))
-    gate = _Gate(request, opened, (declared or found) | ignored)
+    findings: list[Finding] = []
+    found: dict[str, set[int]] = {}
+    for task in dict.fromkeys(case.task for case in cases):
+        paths = dict.fromkeys(case.reference for case in cases if case.task == task)
+        found[task], faults = _references([opened[path] for path in paths], declared, ignored)
+        findings += faults
+    gate = _Gate(
+        request, opened, {task: (declared or own) | ignored for task, own in found.items()}
+    )
     judged = tuple(gate.judge(case) for case in cases)
     headers = {path: own.header for path, own in opened.items() if own.header}
-    findings += [*gate.findings, *gate.summary(len(cases))]
-    labels = tuple(sorted(found - ignored))
+    findings += [*gate.findings, *gate.summary(len({(c.task, c.case) for c in cases}))]
+    labels = {task: tuple(sorted(values - ignored)) for task, values in found.items()}
     return Inspected(judged, labels, headers, tuple(gate.elsewhere), tuple(findings))
+
+
+def _references(
+    references: Sequence[Opened], declared: set[int], ignored: set[int]
+) -> tuple[set[int], list[Finding]]:
+    """The values besides 0 in the references of one task, and what is wrong with these."""
+    faults = [
+        replace(own.finding, text=f"reference {own.finding.text}", stops=True)
+        for own in references
+        if own.finding
+    ]
+    found = {value for own in references for value in _labels(own)}
+    if declared:
+        faults += _undeclared(references, declared | ignored)
+    else:
+        faults += _odd_references(references)
+    if not found - ignored and not faults:
+        text = "all references are empty: there is nothing to compare: check the folder"
+        faults.append(Finding("labels", text))
+    return found, faults
 
 
 def _open_all(paths: Sequence[Path], workers: int, report: Report) -> dict[Path, Opened]:

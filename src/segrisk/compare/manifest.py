@@ -122,6 +122,11 @@ def _check_rows(reader: _Reader, cases: tuple[ComparedCase, ...]) -> None:
             reader.fault("duplicate", text)
     _check_one(reader, cases, "groups", lambda case: case.group)
     _check_one(reader, cases, "references", lambda case: case.reference)
+    shared = Counter((t, r.resolve()) for t, _, r in {(c.task, c.case, c.reference) for c in cases})
+    for (task, file), count in shared.items():
+        if count > 1:
+            text = f"{file.name} is the reference of {count} cases of {task}: correct it"
+            reader.fault("duplicate", text)
     for model in reader.models:
         files = Counter(file.resolve() for case in cases if (file := case.predictions[model]))
         for file, count in files.items():

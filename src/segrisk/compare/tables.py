@@ -16,18 +16,21 @@ from segrisk.compare.layouts import FOLD, case_name
 from segrisk.compare.request import Finding, Request, note, some
 from segrisk.compare.rows import Row, read_rows
 from segrisk.data.errors import DataError
+from segrisk.metrics import MEASURES
 from segrisk.scores import COLUMNS, Score, read_scores
 
 METRICS = {
     "dice": "dice", "dsc": "dice", "global_bin_dsc": "dice",
     "jaccard": "jaccard", "iou": "jaccard", "global_bin_iou": "jaccard",
     "nsd": "nsd", "global_bin_nsd": "nsd",
-    "hd95": "hd95", "global_bin_hd95": "hd95",
-    "assd": "assd", "global_bin_assd": "assd",
+    "hd95": "hd95_mm", "global_bin_hd95": "hd95_mm",
+    "assd": "assd_mm", "global_bin_assd": "assd_mm",
 }  # fmt: skip
 """What other programs call the metrics, in small letters, and what they are called here."""
-OVERLAPS = ("dice", "jaccard", "nsd")
+SHARES = tuple(name for name, m in MEASURES.items() if m.better == "higher")
 """Metrics from 0, the worst, to 1."""
+LENGTHS = tuple(name for name, m in MEASURES.items() if m.better == "lower")
+"""Metrics from 0, the best, up."""
 
 LONG = {
     "task": ("task", "dataset", "challenge"),
@@ -65,6 +68,9 @@ def read_model(model: str, path: Path, request: Request) -> Table:
     if not summaries:
         table.fault(path, "holds no summary.json: give a file of scores, or also --reference")
     for fold, file in summaries:
+        if file.suffix.lower() == ".csv":
+            table.fault(file, "names its models itself: give it with --scores")
+            continue
         if file.suffix.lower() == ".tsv":
             _panoptica(table, model, file)
             continue
@@ -321,12 +327,12 @@ def _not_common(kept: Mapping[tuple, Score]) -> Iterator[Finding]:
 def _out_of_range(scores: Iterable[Score]) -> Iterator[Finding]:
     for score in scores:
         own = f"{score.model}: {score.metric} of {score.case} is {score.value:g}"
-        if score.metric in OVERLAPS and (score.value < 0 or score.value > 1):
-            advice = "divide per cents by 100" if 1 < score.value <= 100 else "compute it again"
+        if score.metric in SHARES and (score.value < 0 or score.value > 1):
+            advice = "divide per cents by 100" if 2 < score.value <= 100 else "compute it again"
             yield Finding(
                 "table", f"{own}, where 0 to 1 is possible: {advice}", cases=(score.case,)
             )
-        elif math.isinf(score.value) or score.value < 0:
+        elif math.isinf(score.value) or (score.metric in LENGTHS and score.value < 0):
             advice = "give the diagonal of the image for an object that was missed"
             yield Finding("table", f"{own}: {advice}", cases=(score.case,))
 
@@ -351,7 +357,7 @@ def _filled(kept: dict[tuple, Score]) -> tuple[list[Score], dict[tuple[str, str]
 def _gap(model: str, metric: str, cases: list[str], request: Request) -> Finding:
     named = tuple(dict.fromkeys(cases))
     text = f"{model}: has no {metric} for {len(named)} cases ({some(named)})"
-    if metric not in OVERLAPS:
+    if metric not in SHARES:
         return Finding(
             "missing", f"{text}: its worst value is not in the table: give it", True, named
         )

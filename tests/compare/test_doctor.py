@@ -1,0 +1,114 @@
+"""`segrisk doctor` as a person meets it, on small trees and on real data."""
+
+import shutil
+
+import nibabel as nib
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from mask_trees import flat, write
+from segrisk.commands import app
+from segrisk.compare.doctor import doctor, gather
+from segrisk.compare.request import Request, numbers, pairs
+from segrisk.data.errors import DataError
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Run `segrisk doctor`; the exit status, and the lines that were printed."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("labels_x", "A", "B"):
+        flat(tmp_path / folder, ["a", "b"])
+
+    def run(*arguments):
+        result = CliRunner().invoke(app, ["doctor", *map(str, arguments)])
+        return result.exit_code, result.output.splitlines()
+
+    return run
+
+
+MODELS = ("--reference", "labels_x", "--model", "A=A", "--model", "B=B")
+
+
+def test_sound_input_is_called_sound(run):
+    code, lines = run(*MODELS)
+    assert code == 0 and lines[-1] == "sound; 2 cases, models: A, B"
+    assert lines[0].startswith("note: every case is taken as a group of its own")
+
+
+def test_faults_are_listed_and_the_status_is_2(run, tmp_path):
+    write(tmp_path / "A" / "c.nii.gz")
+    (tmp_path / "B" / "b.nii.gz").unlink()
+    code, lines = run(*MODELS)
+    assert code == 2 and lines[-1] == "1 fault to mend; 2 cases, models: A, B"
+    assert lines[0].startswith("fault: A: has 1 predictions without reference (c): rename")
+    assert "note: B: has no prediction for 1 of 2 cases (b): scored as the worst value" in lines
+    code, lines = run(*MODELS, "--extra", "leave-out", "--missing", "refuse")
+    assert (
+        code == 2 and lines[0] == "fault: B: has no prediction for 1 of 2 cases (b): predict them"
+    )
+    assert run(*MODELS, "--extra", "leave-out")[0] == 0
+
+
+def test_a_name_that_looks_like_markup_is_printed_as_it_is(run, tmp_path):
+    write(tmp_path / "A" / "[red]x[bold].nii.gz")
+    _, lines = run(*MODELS)
+    assert "([red]x[bold])" in lines[0]
+
+
+def test_manifests_and_tables(run, tmp_path):
+    (tmp_path / "m.csv").write_text("case,group,reference,A\na,p,labels_x/a.nii.gz,A/a.nii.gz\n")
+    assert run("--manifest", "m.csv") == (0, ["sound; 1 cases, models: A"])
+    (tmp_path / "s.csv").write_text("c,m,v\n1,A,0.5\n1,B,0.4\n")
+    columns = [x for pair in ("case=c", "algorithm=m", "value=v") for x in ("--column", pair)]
+    assert run("--scores", "s.csv", *columns) == (0, ["sound; 1 cases, models: A, B"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--model", "A"), "--model 'A': expected NAME=VALUE, as in --model A=runs/a"),
+        (("--model", "A=x", "--model", "A=y"), "--model A: is given twice: give each a name"),
+        (("--labels", "1;2", "--model", "A=x"), "--labels '1;2' is no list of numbers"),
+    ],
+)
+def test_options_that_cannot_be_read(run, arguments, said):
+    code, lines = run(*arguments)
+    assert code == 2 and said in " ".join(lines)
+
+
+def test_lists_of_the_command_line():
+    assert numbers("") == () and numbers("3") == (3,)
+    with pytest.raises(DataError, match=r"--column 'x=': expected NAME=VALUE"):
+        pairs("--column", ["x="])
+
+
+def real(folder, task, tmp_path):
+    """A real task with two models that are its references, B's first mask moved."""
+    models = []
+    for name in "AB":
+        models.append((name, tmp_path / name))
+        (tmp_path / name).mkdir()
+        for path in sorted((folder / task / "labels").iterdir())[:40]:
+            shutil.copy(path, tmp_path / name / path.name)
+    return Request(folder / task, tuple(models), unpredicted="leave-out")
+
+
+@pytest.mark.parametrize(("task", "labels"), [("polyps", (255,)), ("hippocampus", (1,))])
+def test_real_masks_are_sound(real_data, tmp_path, task, labels):
+    request = real(real_data, task, tmp_path)
+    found = gather(request)
+    assert len(found.cases) == 40 and found.labels == {task: labels}
+    assert all(path.is_file() for path in found.images.values()) and len(found.images) == 40
+
+
+def test_a_real_mask_with_a_wrong_affine_is_found(real_data, tmp_path):
+    request = real(real_data, "hippocampus", tmp_path)
+    path = sorted((tmp_path / "B").iterdir())[0]
+    image = nib.load(path)
+    wrong = image.affine.copy()
+    wrong[:2, 3] += (50, -50)
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj), wrong), path)
+    (finding,) = doctor(request).faults
+    assert finding.kind == "geometry" and path.name in finding.text and "70.71 mm" in finding.text
