@@ -1,6 +1,7 @@
 """From files to scores: equal to an independent computation, complete, cached, and in order."""
 
 import ast
+import importlib.util
 import json
 import math
 import os
@@ -212,8 +213,8 @@ def test_the_number_of_workers_changes_nothing(tmp_path):
     seen = []
     alone = evaluate(cases, PLAN, report=lambda *steps: seen.append(steps))
     assert seen == [(done, 5) for done in range(1, 6)]
-    assert evaluate(cases, PLAN, workers=2).scores == alone.scores
-    assert evaluate(cases, PLAN, workers=2).provenance == alone.provenance
+    shared = evaluate(cases, PLAN, workers=2)
+    assert shared.scores == alone.scores and shared.provenance == alone.provenance
 
 
 def test_a_reference_is_read_once_for_all_models_and_seeds(tmp_path, monkeypatch):
@@ -364,3 +365,12 @@ def test_cases_that_cannot_be_compared_are_refused(tmp_path):
         evaluate([case("a", y, m=y), case("a", y, m=y)], PLAN)
     with pytest.raises(ValueError, match="at least 1 worker, got 0"):
         evaluate([case("a", y, m=y)], PLAN, workers=0)
+
+
+def test_distances_without_monai_are_refused_before_anything_is_read(tmp_path, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "monai" else find(name)
+    )
+    with pytest.raises(ImportError, match=r"need MONAI: pip install 'segrisk\[compare\]'"):
+        evaluate([case("a", tmp_path / "absent.nii", m=None)], ScorePlan(("hd95_mm",)))

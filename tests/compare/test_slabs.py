@@ -2,7 +2,10 @@
 
 import gzip
 import itertools
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ from segrisk.data.errors import DataError
 from segrisk.metrics import joint_counts
 
 Y, P = scene(1), scene(2)
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
 KINDS = ("a.nii", "a.nii.gz", "a.npy", "a.npz")
 
 
@@ -134,3 +138,33 @@ def test_faults_of_the_reference_are_its_own(tmp_path):
         count_pairs(save(tmp_path / "z.nii", np.stack([Y, P], -1)), [p])
     with pytest.raises(DataError, match=r"c\.npy: holds complex128 values: save numbers"):
         count_pairs(save(tmp_path / "c.npy", Y.astype(complex)), [p])
+
+
+PEAK = """
+import re, sys
+from pathlib import Path
+from segrisk.compare.slabs import count_pairs
+_, (counts,) = count_pairs(Path(sys.argv[1]), [Path(sys.argv[2])])
+assert counts.pairs == {(0, 0): 1024**3}
+print(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory is read from /proc")
+@pytest.mark.parametrize("ending", ["npy", "nii"])
+def test_a_pair_of_files_larger_than_the_memory_allowed(tmp_path, ending):
+    for name in ("y", "p"):
+        small = save(tmp_path / f"{name}.{ending}", np.zeros((1, 1, 1), np.uint8))
+        content = small.read_bytes()[:-1]
+        if ending == "npy":
+            with small.open("wb") as file:
+                header = {"descr": "|u1", "fortran_order": False, "shape": (1024,) * 3}
+                np.lib.format.write_array_header_1_0(file, header)
+        else:
+            small.write_bytes(content[:42] + np.array([1024] * 3, "<i2").tobytes() + content[48:])
+        with small.open("ab") as file:  # zeros that take no room on the disk
+            file.truncate(file.tell() + 1024**3)
+    command = [sys.executable, "-c", PEAK, *(str(tmp_path / f"{n}.{ending}") for n in "yp")]
+    result = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=True)
+    assert int(result.stdout) / 1024 < 300

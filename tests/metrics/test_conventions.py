@@ -1,7 +1,9 @@
 """What empty masks get: the presets say what the packages do."""
 
 import math
+import runpy
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -133,3 +135,9 @@ def test_means_leave_out_or_keep_cases_without_a_value():
 def test_a_metric_that_is_not_known_is_refused():
     with pytest.raises(ValueError, match="no metric is called 'dise'; did you mean 'dice'"):
         measures(["dise"])
+
+
+def test_the_page_says_what_the_conventions_are():
+    script = runpy.run_path(str(Path(__file__).parents[2] / "docs/make_conventions_table.py"))
+    (block,) = script["BLOCK"].findall(script["PAGE"].read_text(encoding="utf-8"))
+    assert block == script["table"](), "run python docs/make_conventions_table.py"

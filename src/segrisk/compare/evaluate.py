@@ -1,5 +1,6 @@
 """Scores of every model on every case, from files, each read once and never again."""
 
+import importlib.util
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -229,6 +230,8 @@ def evaluate(
     measured: no case is dropped.
     """
     _check(cases)
+    if plan.wanted.tolerance_mm is not None and importlib.util.find_spec("monai") is None:
+        raise ImportError("distances between surfaces need MONAI: pip install 'segrisk[compare]'")
     by_reference: dict[Path, dict[Path | None, None]] = {}
     for case in cases:
         own = by_reference.setdefault(case.reference, {})

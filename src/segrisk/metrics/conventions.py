@@ -123,7 +123,7 @@ CONVENTIONS = {
         ),
         Convention(
             "metrics_reloaded_2025",
-            "MetricsReloaded before pull request 57: Dice 1 and Jaccard without value",
+            "MetricsReloaded before April 2026: Dice 1 and Jaccard without a value",
             "its code, read",
             {
                 "overlap": Empty(1.0, 0.0, 0.0),
@@ -135,7 +135,7 @@ CONVENTIONS = {
         ),
         Convention(
             "metrics_reloaded_2026",
-            "MetricsReloaded since pull request 57: no value without a reference",
+            "MetricsReloaded since April 2026: no value without a reference",
             "its change note, not run",
             {
                 "overlap": Empty(NAN, NAN, 0.0),

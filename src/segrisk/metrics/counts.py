@@ -100,7 +100,7 @@ class Tally:
     ) -> None:
         self._relabel = (relabel_reference or whole_labels, relabel_prediction or whole_labels)
         self._table = np.zeros((LEVELS, LEVELS), np.int64)
-        self._others: Counter[tuple[float, float]] = Counter()
+        self._pairs: Counter[tuple[int, int]] = Counter()
 
     def add(self, reference: np.ndarray, prediction: np.ndarray) -> None:
         """Count two flat blocks of the same voxels."""
@@ -113,28 +113,24 @@ class Tally:
         if small[0] is not None and small[1] is not None:
             _add_small(small[0], small[1], self._table)
             return
-        (r, r_codes), (p, p_codes) = (_codes(block) for block in (reference, prediction))
+        # Labels at once: a map of probabilities is refused here, not kept value by value.
+        (r, r_codes), (p, p_codes) = (
+            _codes(block, relabel)
+            for block, relabel in zip((reference, prediction), self._relabel, strict=True)
+        )
         codes, counts = np.unique(r_codes * len(p) + p_codes, return_counts=True)
         for code, count in zip(codes.tolist(), counts.tolist(), strict=True):
-            self._others[r[code // len(p)].item(), p[code % len(p)].item()] += count
+            self._pairs[r[code // len(p)], p[code % len(p)]] += count
 
     def result(self) -> JointCounts:
         """What was counted, by label; ValueError where a value is no label."""
-        stored: Counter[tuple[float, float]] = Counter(self._others)
-        for r, p in np.argwhere(self._table).tolist():
-            stored[r, p] += int(self._table[r, p])
-        maps = [
-            dict(zip(values, relabel(np.array(values)).tolist(), strict=True))
-            for values, relabel in zip(
-                ([*dict.fromkeys(pair[side] for pair in stored)] for side in (0, 1)),
-                self._relabel,
-                strict=True,
-            )
-            if values
-        ]
-        pairs: Counter[tuple[int, int]] = Counter()
-        for (r, p), count in stored.items():
-            pairs[maps[0][r], maps[1][p]] += count
+        stored = np.nonzero(self._table)
+        r, p = (
+            relabel(values).tolist() for relabel, values in zip(self._relabel, stored, strict=True)
+        )
+        pairs = Counter(self._pairs)
+        for *pair, count in zip(r, p, self._table[stored].tolist(), strict=True):
+            pairs[tuple(pair)] += count
         return JointCounts(dict(sorted(pairs.items())))
 
 
@@ -179,10 +175,12 @@ def narrow(block: np.ndarray) -> np.ndarray | None:
     return small if np.array_equal(small, block) else None
 
 
-def _codes(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The values that occur, and for each voxel which of them it has."""
+def _codes(
+    block: np.ndarray, relabel: Callable[[np.ndarray], np.ndarray]
+) -> tuple[list[int], np.ndarray]:
+    """The labels that occur, and for each voxel which of them it has."""
     values, codes = np.unique(block, return_inverse=True)
-    return values, codes.reshape(-1)
+    return relabel(values).tolist(), codes.reshape(-1)
 
 
 def _add_small(reference: np.ndarray, prediction: np.ndarray, table: np.ndarray) -> None:

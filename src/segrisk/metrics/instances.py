@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from scipy import ndimage
+from scipy.spatial import KDTree
 
 from segrisk.metrics.surface import bounding_box
 from segrisk.similarity import Confusion
@@ -21,7 +22,8 @@ def component_confusions(
     """The confusion of each component of a boolean reference that is not empty.
 
     Components touch by a face, an edge or a corner. The members are arrays, one number for each
-    component; `tn` is 0, since what lies outside both masks belongs to no component.
+    component; `tn` is 0, since what lies outside both masks belongs to no component. A voxel as
+    near to two components is given to one of them.
 
     >>> y = np.array([1, 1, 0, 0, 0, 0, 0, 1], bool)
     >>> p = np.array([1, 0, 0, 0, 0, 1, 0, 0], bool)
@@ -38,10 +40,11 @@ def component_confusions(
     box = bounding_box(reference | prediction)
     y, mask = reference[box], prediction[box]
     components, count = ndimage.label(y, ndimage.generate_binary_structure(y.ndim, y.ndim))
-    nearest = ndimage.distance_transform_edt(
-        ~y, sampling=spacing_mm, return_distances=False, return_indices=True
-    )
-    owner = components[tuple(index[mask] for index in nearest)]
+    # What is nearest to a voxel outside is on a border; there are few of either kind.
+    border, outside = np.nonzero(y & ~ndimage.binary_erosion(y)), np.nonzero(mask & ~y)
+    tree = KDTree(np.transpose(border) * np.asarray(spacing_mm))
+    _, nearest = tree.query(np.transpose(outside) * np.asarray(spacing_mm))
+    owner = np.concatenate((components[mask & y], components[border][nearest]))
     predicted = np.bincount(owner, minlength=count + 1)[1:]
     tp = np.bincount(components[mask & y], minlength=count + 1)[1:]
     size = np.bincount(components[y], minlength=count + 1)[1:]

@@ -9,6 +9,7 @@ those of the mask with a face outside it, each counted once, whatever their area
 MONAI is imported at the first distance: it takes seconds, and overlaps do not need it.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -75,7 +76,9 @@ def surface_distances(
     spacing = [spacing_mm[axis] for axis in range(reference.ndim) if axis not in axes]
     if not spacing:  # one voxel, in both masks
         return SurfaceDistances(np.zeros(1, np.float32), np.zeros(1, np.float32))
-    _, distances, _ = get_edge_surface_distance(mask, y, spacing=spacing, symmetric=True)
+    with warnings.catch_warnings():  # about how MONAI calls itself
+        warnings.simplefilter("ignore", FutureWarning)
+        _, distances, _ = get_edge_surface_distance(mask, y, spacing=spacing, symmetric=True)
     return SurfaceDistances(*(np.asarray(d) for d in distances))
 
 
