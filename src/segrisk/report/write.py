@@ -8,6 +8,7 @@ from segrisk.files import write_json, write_text
 from segrisk.report.cases import gallery
 from segrisk.report.exports import (
     NO_PARQUET,
+    TESTS,
     as_json,
     mean_rows,
     pair_rows,
@@ -40,7 +41,7 @@ def write_report(results: Results, folder: Path, views: MakeView | None = None) 
     """
     folder.mkdir(parents=True, exist_ok=True)
     summary = summarise(results)
-    has_parquet = write_table(folder / "tests", pair_rows(summary))
+    has_parquet = write_table(folder / "tests", pair_rows(summary), TESTS)
     write_table(folder / "means", mean_rows(summary))
     write_parquet(folder / "scores.parquet", COLUMNS, map(astuple, sorted(results.scores)))
     for name, scores in _scores(results):

@@ -99,9 +99,7 @@ def _report(
         summary = write_report(results, store.report)
     for table in console_tables(summary):
         console.print(table)
-    console.print(
-        f"report: {store.report / PAGE}", highlight=False, markup=False, soft_wrap=True
-    )
+    console.print(f"report: {store.report / PAGE}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _recorded(out: Path) -> tuple[Study, Store, dict[str, PreparedTask], list[Cell]]:
