@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 PEERS := $(VENV)/peers
 
-.PHONY: study test test-all check bench bench-cost
+.PHONY: study test test-all check bench bench-cost bench-statistics
 
 study: $(READY)
 	$(BIN)/segrisk study run studies/quick.yaml --out results/quick
@@ -21,6 +21,9 @@ bench: $(PEERS)
 
 bench-cost: $(PEERS)
 	PYTHONPATH=$(PEERS) $(BIN)/python benchmarks/cost.py --device $(or $(DEVICE),cpu)
+
+bench-statistics: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/resampling.py
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -11,9 +11,9 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from segrisk.statistics.door import Unit, case_differences, in_unit, per_case
-from segrisk.statistics.groups import group_table
+from segrisk.statistics.groups import case_groups, group_table
 from segrisk.statistics.intervals import check_groups, check_level, standard_error, t_quantile
-from segrisk.statistics.resampling import check_resamples, draw_means, draws
+from segrisk.statistics.resampling import TIE, check_resamples, draw_means, draws
 
 Bounds = tuple[np.ndarray, np.ndarray]
 
@@ -81,9 +81,11 @@ def bca_bounds(sample: Sample) -> Bounds:
     each side is Φ(z₀ + (z₀ + z) / (1 − a(z₀ + z))). (Efron 1987.)
     """
     means = sample.resampled()
-    # A mean that is resampled exactly, as with many equal differences, is half below.
-    share = ((means < sample.means).mean(axis=0) + (means <= sample.means).mean(axis=0)) / 2
-    bias = ndtri(share)
+    # A mean that is drawn exactly, as with many equal differences, is half below; rounding apart.
+    tie = TIE * np.abs(sample.sums).sum(axis=1) / sample.counts.sum()
+    below = (means < sample.means - tie).mean(axis=0) + (means <= sample.means + tie).mean(axis=0)
+    half = 1 / (2 * sample.resamples)
+    bias = ndtri(np.clip(below / 2, half, 1 - half))
     totals = sample.sums.sum(axis=1, keepdims=True) - sample.sums
     left_out = totals / (sample.counts.sum() - sample.counts)
     away = left_out.mean(axis=1, keepdims=True) - left_out
@@ -193,7 +195,7 @@ def bootstrap_intervals(
         raise ValueError(f"the method must be one of {list(METHODS)}, got {method!r}")
     values = {name: per_case(row, f"the difference {name}") for name, row in differences.items()}
     count = len(next(iter(values.values()), ()))
-    table = group_table(values, range(count) if groups is None else groups)
+    table = group_table(values, case_groups(groups, count))
     table = in_unit(table, unit)
     check_level(level)
     check_groups(len(table.counts))

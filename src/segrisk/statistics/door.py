@@ -5,7 +5,7 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from segrisk.statistics.groups import GroupSums, GroupTable, group_sums
+from segrisk.statistics.groups import GroupSums, GroupTable, case_groups, group_sums
 
 Unit = Literal["case", "group_mean"]
 """What the mean is taken over: cases, as Table 1 does, or the means of groups."""
@@ -68,7 +68,7 @@ def paired_sums(
     GroupSums(sums=array([0.5, 0. ]), counts=array([2, 1]))
     """
     differences = case_differences(a, b)
-    sums = group_sums(differences, range(len(differences)) if groups is None else groups)
+    sums = group_sums(differences, case_groups(groups, len(differences)))
     return in_unit(sums, unit)
 
 

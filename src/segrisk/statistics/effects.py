@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from segrisk.statistics.door import Better, case_differences, sign_of
-from segrisk.statistics.groups import GroupSums, group_sums
+from segrisk.statistics.groups import GroupSums, case_groups, group_sums
 from segrisk.statistics.intervals import standard_error
+from segrisk.statistics.resampling import TIE
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def effect(
     -0.0925; wins 3 of 4; carried by 1 case
     """
     differences = case_differences(a, b)
-    sums = group_sums(differences, range(len(differences)) if groups is None else groups)
+    sums = group_sums(differences, case_groups(groups, len(differences)))
     gains = sign_of(better) * differences
     wins, ties = int((gains > 0).sum()), int((gains == 0).sum())
     return Effect(
@@ -88,7 +89,9 @@ def carriers(contributions: Any) -> int:
     """
     values = np.asarray(contributions, dtype=np.float64)
     total = values.sum()
+    # 0, before or after, may come with rounding.
+    nothing = TIE * np.abs(values).sum()
+    if abs(total) <= nothing:
+        return 0
     towards = np.sort(np.sign(total) * values)[::-1]
-    left = abs(total) - np.cumsum(towards)
-    # What is left after the last of them may be rounding alone.
-    return int(np.argmax(left <= 1e-12 * np.abs(values).sum()) + 1) if total else 0
+    return int(np.argmax(abs(total) - np.cumsum(towards) <= nothing) + 1)

@@ -123,6 +123,11 @@ def group_table(values: Mapping[Hashable, Any], groups: Iterable[Hashable]) -> G
     return GroupTable(tuple(values), np.array([row.sums for row in rows]), rows[0].counts)
 
 
+def case_groups(groups: Iterable[Hashable] | None, count: int) -> list[Hashable]:
+    """The group of each case; where none is named, each of the `count` cases is its own."""
+    return list(range(count) if groups is None else groups)
+
+
 def add_by_group(values: np.ndarray, group_of: np.ndarray) -> np.ndarray:
     """Sums (…, groups) of values (…, cases), whose groups are numbered from 0."""
     order = np.argsort(group_of, kind="stable")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from segrisk.statistics.door import per_case
-from segrisk.statistics.groups import group_sums
+from segrisk.statistics.groups import case_groups, group_sums
 from segrisk.statistics.resampling import (
     EXACT_GROUPS,
     TIE,
@@ -142,10 +142,7 @@ def _sums_of_all(
         names = {name: list(groups[name]) for name in values}
     else:
         shared = None if groups is None else list(groups)
-        names = {
-            name: list(range(len(row))) if shared is None else shared
-            for name, row in values.items()
-        }
+        names = {name: case_groups(shared, len(row)) for name, row in values.items()}
     tables = [group_sums(row, names[name]) for name, row in values.items()]
     every = sorted(set().union(*names.values()))
     place = {group: index for index, group in enumerate(every)}

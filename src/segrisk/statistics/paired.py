@@ -14,7 +14,7 @@ import numpy as np
 from scipy.stats import wilcoxon
 
 from segrisk.statistics.door import Unit, case_differences, paired_sums, per_case
-from segrisk.statistics.groups import GroupSums, group_sums
+from segrisk.statistics.groups import GroupSums, case_groups, group_sums
 from segrisk.statistics.resampling import (
     EXACT_GROUPS,
     TIE,
@@ -25,6 +25,8 @@ from segrisk.statistics.resampling import (
 )
 
 Groups = Iterable[Hashable] | None
+
+SIGN_FLIP = "two-sided sign-flip test of the mean difference"
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def sign_flip(differences: GroupSums, *, resamples: int = 9999, seed: int = 0) -
         differences.n_groups,
         exact,
         2**differences.n_groups if exact else resamples,
-        "two-sided sign-flip test of the mean difference",
+        SIGN_FLIP,
     )
 
 
@@ -210,7 +212,7 @@ def bootstrap_test(
     two-sided test of the mean rank by random swaps, which is no test of the mean
     """
     differences = case_differences(a, b)
-    names = list(range(len(differences)) if groups is None else groups)
+    names = case_groups(groups, len(differences))
     sums = group_sums(differences, names)
     if reading == "resampled_means":
         return resampled_means(sums, resamples=resamples, seed=seed)

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from segrisk.statistics.door import Better, per_case, sign_of
-from segrisk.statistics.groups import group_table
+from segrisk.statistics.groups import case_groups, group_table
 from segrisk.statistics.intervals import check_level
 from segrisk.statistics.resampling import check_resamples, draw_means
 
@@ -123,7 +123,7 @@ def _means(
     """Means (models,), and resampled on shared draws (resamples, models)."""
     values = {model: per_case(row, f"the scores of {model}") for model, row in scores.items()}
     count = len(next(iter(values.values()), ()))
-    table = group_table(values, range(count) if groups is None else groups)
+    table = group_table(values, case_groups(groups, count))
     drawn = draw_means(table.sums, table.counts, resamples=resamples, seed=seed)
     return table.sums.sum(axis=1) / table.counts.sum(), drawn
 

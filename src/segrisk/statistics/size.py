@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import t
 
 from segrisk.statistics.door import per_case
-from segrisk.statistics.groups import add_by_group, group_ranks, group_sums
+from segrisk.statistics.groups import add_by_group, case_groups, group_ranks, group_sums
 from segrisk.statistics.intervals import check_level, standard_error, t_quantile
 
 GROUPS_FOR_BAND = 5
@@ -84,7 +84,7 @@ def bin_means(
     """
     check_level(level)
     values = per_case(scores)
-    names = list(range(len(values)) if groups is None else groups)
+    names = case_groups(groups, len(values))
     if not len(values) == len(names) == bins.weights.shape[1]:
         raise ValueError(
             f"got {len(values)} scores and groups of {len(names)} cases for bins of "
@@ -134,12 +134,11 @@ def size_curve(
     ((2.5,), [0.625, 0.875], 1.0)
     """
     extents, values = per_case(sizes, "the sizes"), per_case(scores)
-    names = list(range(len(values)) if groups is None else groups)
+    names = case_groups(groups, len(values))
     filled = with_size(extents, values, names)
     divided = size_bins(extents[filled], bins)
     chosen = [name for name, keep in zip(names, filled, strict=True) if keep]
     means = bin_means(divided, values[filled], chosen, level=level)
-    check_level(level)
     empty = _bin_mean(~filled * 1.0, values, names, level) if not filled.all() else None
     return SizeCurve(divided, means, empty, int((~filled).sum()))
 
@@ -192,7 +191,7 @@ def smooth_curve(
     if not 0 < span <= 1:
         raise ValueError(f"the span must lie in (0, 1], got {span}: give a share of the cases")
     extents, values = per_case(sizes, "the sizes"), per_case(scores)
-    names = list(range(len(values)) if groups is None else groups)
+    names = case_groups(groups, len(values))
     filled = with_size(extents, values, names)
     x, values = np.log(extents[filled]), values[filled]
     if len(np.unique(x)) < 2:

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import t
 
 from segrisk.statistics.door import case_differences, per_case
-from segrisk.statistics.groups import add_by_group, group_ranks
+from segrisk.statistics.groups import add_by_group, case_groups, group_ranks
 from segrisk.statistics.intervals import check_groups, check_level
 from segrisk.statistics.size import with_size
 
@@ -58,6 +58,7 @@ class Design:
     group_of: np.ndarray
     """(cases,)"""
     degrees: float
+    """Satterthwaite's; 0 where nothing is left to tell an error from."""
 
 
 def size_slope(
@@ -81,7 +82,7 @@ def size_slope(
     empty: such cases are left out and counted.
 
     Raises ValueError for scores that do not pair up or are not finite, for negative sizes, for
-    sizes all equal, and for fewer than 2 groups.
+    sizes all equal, and for fewer groups than tell an error.
 
     >>> sizes = np.arange(1.0, 31.0)
     >>> noise = np.tile([0.01, -0.01, 0.0], 10)
@@ -91,7 +92,7 @@ def size_slope(
     """
     check_level(level)
     differences, extents = case_differences(a, b), per_case(sizes, "the sizes")
-    names = list(range(len(differences)) if groups is None else groups)
+    names = case_groups(groups, len(differences))
     filled = with_size(extents, differences, names)
     x = np.log(extents[filled])
     if len(np.unique(x)) < 2:
@@ -99,6 +100,11 @@ def size_slope(
     group_of = group_ranks([name for name, keep in zip(names, filled, strict=True) if keep])
     check_groups(int(group_of.max()) + 1)
     plan = design(x, group_of)
+    if not plan.degrees:
+        raise ValueError(
+            f"{len(x)} cases of such sizes in {group_of.max() + 1} groups leave nothing to tell "
+            "the error of a slope from: score more patients"
+        )
     slope, error = slopes(plan, differences[filled])
     half = float(error * t.ppf((1 + level) / 2, plan.degrees))
     ratio = abs(slope) / error if error > 0 else (np.inf if slope else 0.0)
@@ -134,7 +140,9 @@ def design(x: np.ndarray, group_of: np.ndarray) -> Design:
     u = np.stack([np.bincount(group_of, adjusted * column) for column in basis.T], axis=1)
     own = (u**2).sum(axis=1)
     square = (w**2 - 2 * w * own).sum() + ((u.T @ u) ** 2).sum()
-    return Design(basis, slope, adjusted, group_of, float((w - own).sum() ** 2 / square))
+    trace = (w - own).sum()
+    degrees = trace**2 / square if trace > 1e-9 * (slope**2).sum() else 0.0
+    return Design(basis, slope, adjusted, group_of, float(degrees))
 
 
 def slopes(plan: Design, differences: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -2,15 +2,13 @@
 
 from segrisk.statistics.door import MEAN_OVER, Better, sign_of
 from segrisk.statistics.groups import GroupSums
-from segrisk.statistics.paired import PairTest
+from segrisk.statistics.paired import SIGN_FLIP, PairTest
 from segrisk.statistics.power import no_mark_possible
 
 FEW_CASES = 50
 FEW_GROUPS = 20
-SKEWED = 1.0
-"""Skewness of the groups' sums beyond which the sign-flip test is known to mark too often."""
-GROUPS_FOR_SKEW = 200
-"""From here on skewness of what scores give is averaged out."""
+SKEWED = 0.25
+"""Skewness over √G beyond which the sign-flip test marks more than 6.5 % at .05, simulated."""
 
 
 def verdict(
@@ -39,8 +37,10 @@ def verdict(
     if p < level and gain:
         first, second = (a, b) if gain > 0 else (b, a)
         return f"{first} is better than {second} by {abs(gain):.4g} {ground}"
-    impossible = no_mark_possible(test.n_groups, family=family, level=level)
-    if impossible:
+    impossible = no_mark_possible(
+        test.n_groups, family=family, level=level, resamples=test.resamples
+    )
+    if impossible and test.method == SIGN_FLIP:
         return f"{a} and {b} cannot be told apart: {impossible}"
     return f"{a} and {b} are not shown to differ {ground}; nor is this evidence that they are equal"
 
@@ -67,7 +67,7 @@ def cautions(
             "expect wide intervals"
         )
     skewness = skewness_of(differences)
-    if abs(skewness) > SKEWED and differences.n_groups < GROUPS_FOR_SKEW:
+    if abs(skewness) > SKEWED * differences.n_groups**0.5:
         found.append(
             f"the differences are one-sided (skewness {skewness:+.1f}): the sign-flip test, exact "
             "for symmetric ones, then marks more often than its level, so trust the interval"
