@@ -164,6 +164,9 @@ def export(
 def predict(
     out: Out,
     to: Annotated[Path, typer.Option(metavar="FOLDER", help="Where to.", show_default=False)],
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="For `segrisk decide`, instead of masks.")
+    ] = False,
 ) -> None:
     """Write the masks of all held-out cases, and the manifest that `segrisk compare` reads.
 
@@ -172,7 +175,7 @@ def predict(
     with _clear_errors():
         from segrisk.study.run import predict_study
 
-        predict_study(out, to, Console())
+        predict_study(out, to, probabilities, Console())
 
 
 @app.command()

@@ -84,6 +84,22 @@ def test_volumes_keep_the_header_of_their_label(segrisk, tmp_path):
     assert scored(tmp_path / "masks") == pytest.approx(expected, abs=1e-12)
 
 
+def test_probabilities_above_one_half_are_the_masks(finished, segrisk, tmp_path):
+    out = finished[0] / "out"
+    segrisk("study", "predict", "--out", out, "--to", tmp_path / "masks")
+    result = segrisk("study", "predict", "--out", out, "--to", tmp_path / "p", "--probabilities")
+    assert result.returncode == 0, result.stderr
+    for path in (tmp_path / "masks/molar/soft_dice").iterdir():
+        p = np.asarray(Image.open(tmp_path / "p/molar/soft_dice" / path.name))
+        assert p.dtype == np.uint16 and p.max() > 40000
+        assert ((p > 32768) == (np.asarray(Image.open(path)) > 0)).all()
+    result = segrisk(
+        "decide", tmp_path / "p/molar/soft_dice", "--out", tmp_path / "decided",
+        "--reference", tmp_path / "p/molar/labels", "--folds", 2,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+
+
 def test_a_study_without_weights_says_so(finished, segrisk, tmp_path):
     kept = tmp_path / "kept"
     segrisk("study", "export", "--out", finished[0] / "out", "--to", kept)

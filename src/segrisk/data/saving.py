@@ -1,4 +1,4 @@
-"""Masks as the bytes of files that other programs read."""
+"""Masks and probability maps as the bytes of files that other programs read."""
 
 import gzip
 import io
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def png(values: np.ndarray) -> bytes:
-    """Grey values (rows, columns) uint8 as PNG."""
+    """Grey values (rows, columns), uint8 or uint16, as PNG."""
     from PIL import Image
 
     buffer = io.BytesIO()
@@ -17,10 +17,10 @@ def png(values: np.ndarray) -> bytes:
 
 
 def nifti(values: np.ndarray, like: Path | None = None) -> bytes:
-    """Labels (x, y, z) uint8 as gzip NIfTI, on the grid of the file `like`, whose header it keeps.
+    """Values (x, y, z) as gzip NIfTI, on the grid of the file `like`, whose header it keeps.
 
     Without one, voxels are 1 mm apart and indices are coordinates. The shape may be `like`'s
-    without axes of length 1. The same labels give the same bytes.
+    without axes of length 1. The same values give the same bytes.
     """
     import nibabel
 
@@ -29,7 +29,7 @@ def nifti(values: np.ndarray, like: Path | None = None) -> bytes:
     else:
         source = nibabel.load(like)
         header = source.header.copy()
-        header.set_data_dtype(np.uint8)
+        header.set_data_dtype(values.dtype)
         header.set_slope_inter(1, 0)
         header["cal_min"], header["cal_max"] = 0, 0
         image = nibabel.Nifti1Image(values.reshape(source.shape), source.affine, header)

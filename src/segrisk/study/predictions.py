@@ -1,8 +1,8 @@
-"""The masks that a study's networks make of their held-out cases, as files for anybody."""
+"""What a study's networks make of their held-out cases, as files for anybody."""
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from segrisk.files import write_bytes, write_text
 from segrisk.study.config import Study, Task
 from segrisk.study.plan import Cell, resolve_device
 from segrisk.study.store import Store, StoreError
-from segrisk.study.worker import Work, held_out_masks
+from segrisk.study.worker import At, Work, held_out
 
 MANIFEST = "manifest.csv"
 KEYS = ("task", "case", "group", "fold", "seed", "reference")
@@ -30,14 +30,15 @@ def write_predictions(
     tasks: dict[str, PreparedTask],
     cells: Sequence[Cell],
     target: Path,
+    at: At,
     console: Console,
-) -> Path:
-    """Write the mask of every held-out case and loss, the references, and their manifest.
+) -> None:
+    """Write what `at` makes of every held-out case and loss, the references, and a manifest.
 
     `target/TASK/LOSS/CASE.png` (or `.nii.gz`), `target/TASK/labels/CASE.png`, and
-    `target/manifest.csv`, which `segrisk compare` reads. Masks are on the grid of their case; NIfTI
-    masks keep the header of its label. Several seeds have a folder each. StoreError names a loss
-    that is not finished or has no weights.
+    `target/manifest.csv`. All lie on the grid of their case; NIfTI files keep the header of its
+    label. Probabilities become PNG of 16 bits. Several seeds have a folder each. StoreError names a
+    loss that is not finished or has no weights.
     """
     losses = [cell for cell in cells if cell.kind == "loss"]
     if lacking := [cell.title for cell in losses if not store.has_weights(cell.key)]:
@@ -53,11 +54,11 @@ def write_predictions(
             path = target / name / "labels" / _name(entry)
             _write(path, np.asarray(task.mask(index)), sources[name].get(entry.id))
     for cell in track(losses, "predicting", console=console, transient=True):
-        for entry, mask in _predicted(study, store, tasks[cell.task], cell):
+        for index, values in held_out(_work(study, store, cell), at):
+            entry = tasks[cell.task].entries[index]
             path = target / cell.task / _model(study, cell) / _name(entry)
-            _write(path, mask, sources[cell.task].get(entry.id))
+            _write(path, values, sources[cell.task].get(entry.id))
     write_text(target / MANIFEST, _manifest(study, tasks, losses))
-    return target / MANIFEST
 
 
 def _sources(task: Task) -> dict[str, Path]:
@@ -67,11 +68,9 @@ def _sources(task: Task) -> dict[str, Path]:
     return mask_files(Folder(Path(task.folder), task.foreground, task.threshold))
 
 
-def _predicted(
-    study: Study, store: Store, task: PreparedTask, cell: Cell
-) -> Iterator[tuple[Entry, np.ndarray]]:
-    # The cell's own weights are what a cell after it would start from.
-    work = Work(
+def _work(study: Study, store: Store, cell: Cell) -> Work:
+    return Work(
+        # The cell's own weights are what a cell after it would start from.
         cell=replace(cell, start=cell.key),
         task=study.tasks[cell.task],
         root=store.root,
@@ -79,8 +78,6 @@ def _predicted(
         precision=study.precision,
         device=resolve_device(study.device),
     )
-    for index, mask in held_out_masks(work):
-        yield task.entries[index], mask
 
 
 def _model(study: Study, cell: Cell) -> str:
@@ -93,10 +90,14 @@ def _name(entry: Entry) -> str:
     return entry.id + (".png" if len(entry.shape) == 2 else ".nii.gz")
 
 
-def _write(path: Path, mask: np.ndarray, like: Path | None) -> None:
+def _write(path: Path, values: np.ndarray, like: Path | None) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    values = mask.astype(np.uint8)
-    write_bytes(path, png(values * 255) if mask.ndim == 2 else nifti(values, like))
+    is_mask = values.dtype == np.bool_
+    if values.ndim == 2:
+        white = np.uint8(255) if is_mask else np.uint16(65535)
+        write_bytes(path, png(np.rint(values * white).astype(white.dtype)))
+    else:
+        write_bytes(path, nifti(values.astype(np.uint8) if is_mask else values, like))
 
 
 def _manifest(study: Study, tasks: dict[str, PreparedTask], losses: Iterable[Cell]) -> str:

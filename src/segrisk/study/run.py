@@ -19,6 +19,7 @@ from segrisk.study.predictions import write_predictions
 from segrisk.study.status import seconds_left, status
 from segrisk.study.store import Store, adopt, export, opened
 from segrisk.study.view import LiveView, duration
+from segrisk.training.predict import mask_at, probabilities_at
 
 
 def run_study(
@@ -141,12 +142,12 @@ def print_status(out: Path, console: Console) -> None:
         console.print(f"  about {duration(left)} of training left", highlight=False)
 
 
-def predict_study(out: Path, target: Path, console: Console) -> None:
-    """Write the held-out masks of the study in `out` to `target`, with their manifest."""
-    manifest = write_predictions(*_recorded(out), target, console)
-    console.print(
-        f"masks and their manifest: {manifest}", highlight=False, markup=False, soft_wrap=True
-    )
+def predict_study(out: Path, target: Path, probabilities: bool, console: Console) -> None:
+    """Write the held-out masks of the study in `out`, or its probabilities, to `target`."""
+    at = probabilities_at if probabilities else mask_at
+    write_predictions(*_recorded(out), target, at, console)
+    what = "probabilities" if probabilities else "masks"
+    console.print(f"{what}, references and manifest: {target}", highlight=False, soft_wrap=True)
 
 
 def export_study(out: Path, target: Path, console: Console) -> None:

@@ -32,6 +32,9 @@ from segrisk.training import checkpoint
 from segrisk.training.fit import Epoch, Examples, Progress, State, Training, fit
 from segrisk.training.predict import mask_at, predict, probabilities_at
 
+At = Callable[[Tensor, tuple[int, ...]], np.ndarray]
+"""From logits (1, *size) to a mask or probabilities on the grid of a case."""
+
 
 @dataclass(frozen=True)
 class Work:
@@ -116,10 +119,10 @@ def _decide(work: Work, folder: Path) -> None:
     write_json(folder / "effort.json", {"seconds": round(time.monotonic() - began, 3)})
 
 
-def held_out_masks(work: Work) -> Iterator[tuple[int, np.ndarray]]:
-    """The mask p > 1/2 of each held-out case, with the weights that the cell starts from."""
+def held_out(work: Work, at: At) -> Iterator[tuple[int, np.ndarray]]:
+    """What `at` makes of each held-out case, with the weights that the cell starts from."""
     network = _network(work, _load(work.cell.data))
-    yield from _maps(work, _fabric(work), network, work.cell.split.test, mask_at)
+    yield from _maps(work, _fabric(work), network, work.cell.split.test, at)
 
 
 def _fabric(work: Work) -> Fabric:
@@ -165,7 +168,7 @@ def _maps(
     fabric: Fabric,
     network: nn.Module,
     part: Sequence[int],
-    at: Callable[[Tensor, tuple[int, ...]], np.ndarray],
+    at: At,
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Each case of `part` with what `at` makes of its logits on its own grid."""
     task, batch = _load(work.cell.data), work.task.schedule.batch_size
@@ -180,7 +183,7 @@ def _surrogates(
     task, batch = _load(work.cell.data), work.task.schedule.batch_size
     losses = {name: LOSSES[name]() for name in SURROGATES}
     for index, logits in predict(fabric, network, task.images, work.cell.split.test, batch):
-        logits, target = logits.cpu()[None], torch.from_numpy(task.targets[index])[None]
+        logits, target = logits.cpu()[None], torch.from_numpy(np.array(task.targets[index]))[None]
         values = {name: float(loss(logits, target)) for name, loss in losses.items()}
         hard = score(logits.numpy() > 0, target.numpy() > 0)
         yield index, values | {RISKS[metric]: 1 - value for metric, value in hard.items()}
