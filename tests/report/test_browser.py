@@ -172,7 +172,7 @@ def test_without_a_script_everything_but_the_table_is_there(browser, report):
     page = browser.new_context(java_script_enabled=False).new_page()
     page.goto(report)
     assert page.locator(".chart svg").count() == 2 and page.locator(".panel path").count() > 10
-    assert page.get_by_text("Without a script the scores of all cases").is_visible()
+    assert page.get_by_text("The scores of all cases stand in scores.csv").is_visible()
     assert not page.locator("#rows").is_visible()
 
 

@@ -8,7 +8,6 @@ from segrisk.report.summary import Block, Summary
 from segrisk.report.tasks import TaskInfo
 from segrisk.report.verdict import listed, number
 from segrisk.statistics import ONE_SEED
-from segrisk.statistics.verdict import GROUPS_FOR_SKEW, SKEWED
 
 ONE_TRAINING = "The tests speak of these trained models: trained again, the same method may differ."
 
@@ -189,9 +188,7 @@ def notes(summary: Summary) -> list[str]:
     skewed = [
         pair
         for pair in summary.by_loss.pairs
-        if pair.metric == summary.primary
-        and abs(pair.skewness) > SKEWED
-        and pair.test.n_groups < GROUPS_FOR_SKEW
+        if pair.metric == summary.primary and pair.is_one_sided
     ]
     for task in dict.fromkeys(pair.task for pair in skewed):
         names = [

@@ -33,12 +33,13 @@ from segrisk.scores import COLUMNS, Score, write_scores
 PAGE = "report.html"
 
 
-def write_report(results: Results, folder: Path, views: MakeView | None = None) -> Summary:
+def write_report(results: Results, folder: str | Path, views: MakeView | None = None) -> Summary:
     """Write page, scores, tests, tables, figures and provenance of `results` into `folder`.
 
     `views` makes what there is to look at of (task, label, case); it is asked for the best, the
     worst and the most disputed cases alone.
     """
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     summary = summarise(results)
     has_parquet = write_table(folder / "tests", pair_rows(summary), TESTS)
