@@ -12,12 +12,13 @@ from rich.console import Console
 
 from segrisk.report import captions
 from segrisk.report.figures import figure_dice_jaccard
+from segrisk.report.marks import Marks, marks
 from segrisk.report.results import CaseInfo, Model, Results, StatisticsPlan
-from segrisk.report.summary import Marks, Pair, conclusions_changed, marks, summarise
+from segrisk.report.summary import conclusions_changed, summarise
 from segrisk.report.tables import all_tables, console_tables, latex, markdown
 from segrisk.report.write import write_report
 from segrisk.scores import Score
-from segrisk.statistics import group_sums, holm, sign_flip
+from segrisk.statistics import bootstrap_test, holm, paired_bootstrap, sign_flip_test
 
 FIVE = (
     Model("ce", "CE", "pixel"),
@@ -56,17 +57,9 @@ def shifted(results, model, amount):
 # Marks
 
 
-def judged(higher, models=FIVE):
-    """The marks when `higher` holds the significant pairs as (better, worse)."""
-    names = [model.name for model in models]
-    pairs, p_values = [], []
-    for i, a in enumerate(names):
-        for b in names[i + 1 :]:
-            sign = 1 if (a, b) in higher else -1
-            rest = (None, None, 0.5, True, 99, 0.5, None, None, 60, 60)
-            pairs.append(Pair("t", "dice", a, b, 0.01 * sign, *rest))
-            p_values.append(0.01 if {(a, b), (b, a)} & higher else 0.5)
-    return marks(models, pairs, p_values, alpha=0.05)
+def judged(better, models=FIVE):
+    """The marks when `better` holds the significant pairs as (better, worse)."""
+    return marks(models, better)
 
 
 def test_nothing_significant_leaves_no_mark():
@@ -118,16 +111,22 @@ def test_means_tests_and_corrections_are_those_of_the_scores():
         return np.array([table[key][0] for key in keys]), [table[key][1] for key in keys]
 
     for pair in summary.by_loss.pairs:
-        a, groups = column(pair.task, pair.metric, pair.a)
-        b, _ = column(pair.task, pair.metric, pair.b)
-        expected = sign_flip(group_sums(a - b, groups))
+        a, groups = column(pair.task, pair.metric.name, pair.a)
+        b, _ = column(pair.task, pair.metric.name, pair.b)
         assert pair.difference == pytest.approx((a - b).mean())
-        assert pair.p_sign_flip == expected.p
-    primary = [pair for pair in summary.by_loss.pairs if pair.metric == "dice"]
-    assert len(primary) == 20
-    adjusted = holm([pair.p_sign_flip for pair in primary])
-    assert [pair.p_holm for pair in primary] == adjusted.tolist()
-    assert all(pair.p_holm is None for pair in summary.by_loss.pairs if pair.metric != "dice")
+        assert pair.test.p == sign_flip_test(a, b, groups).p
+        assert pair.p_bootstrap == bootstrap_test(a, b, groups).p
+        interval = paired_bootstrap(a, b, groups)
+        assert (pair.low, pair.high) == pytest.approx((interval.low, interval.high), abs=1e-12)
+    for metric in ("dice", "jaccard"):
+        family = [pair for pair in summary.by_loss.pairs if pair.metric.name == metric]
+        assert len(family) == 20
+        adjusted = holm([pair.test.p for pair in family])
+        assert [pair.p_adjusted for pair in family] == adjusted.tolist()
+    assert all(
+        (pair.equivalence is None) == (pair.metric.name == "jaccard")
+        for pair in summary.by_loss.pairs
+    )
 
 
 def test_seeds_are_averaged_within_a_case_before_anything_else():
@@ -143,23 +142,25 @@ def test_curves_cut_the_cases_into_ten_bins_of_equal_count():
     (curve,) = summarise(results).curves
     fractions = [(index + 1) / 200 for index in range(53)]
     parts = np.array_split(np.array(fractions), 10)
-    assert [point.n_cases for point in curve.points[:10]] == [len(part) for part in parts]
-    assert curve.edges == pytest.approx([(a[-1] + b[0]) / 2 for a, b in pairwise(parts)])
+    own = curve.binned["wce"]
+    assert own.bins.n_cases == tuple(len(part) for part in parts)
+    assert own.bins.edges == pytest.approx([(a[-1] + b[0]) / 2 for a, b in pairwise(parts)])
     scores = {s.case: s.value for s in results.scores if (s.model, s.metric) == ("wce", "dice")}
     first = [scores[f"c{index:03d}"] for index in range(len(parts[0]))]
-    assert curve.points[0].mean == pytest.approx(np.mean(first))
-    assert curve.points[0].low < curve.points[0].mean < curve.points[0].high
+    assert own.means[0].mean == pytest.approx(np.mean(first))
+    assert own.means[0].low < own.means[0].mean < own.means[0].high
+    assert curve.trends[0].slope.n_cases == 53
 
 
 def test_bins_with_few_groups_have_no_band():
     (curve,) = summarise(make([0.5, 0.6], models=FIVE[1:3], count=60, per_group=2)).curves
-    assert all(point.low is None for point in curve.points)
+    assert all(point.low is None for point in curve.binned["wce"].means)
 
 
 def test_tasks_below_50_cases_have_no_curve_and_are_named():
     summary = summarise(make([0.5, 0.6], models=FIVE[1:3], count=49))
     assert summary.curves == () and summary.left_out == ("polyps",)
-    assert "Left out, with fewer than 50 cases: polyps." in captions.curve(summary)
+    assert "Left out, with fewer than 50 objects: polyps." in captions.curve(summary)
 
 
 def test_a_changed_conclusion_is_named():
@@ -271,7 +272,7 @@ def test_dice_and_jaccard_are_drawn_for_each_seed():
 def test_any_choice_of_models_gives_a_report(tmp_path, models):
     results = make([0.5, 0.6, 0.7][: len(models)], models=models, count=12)
     write_report(results, tmp_path)
-    assert (tmp_path / "index.html").exists() and not (tmp_path / "figure1.svg").exists()
+    assert (tmp_path / "report.html").exists() and not (tmp_path / "figure1.svg").exists()
 
 
 def test_the_report_is_whole_self_contained_and_the_same_again(tmp_path):
@@ -283,11 +284,11 @@ def test_the_report_is_whole_self_contained_and_the_same_again(tmp_path):
     write_report(results, tmp_path / "b")
     for name in ("scores.csv", "tests.csv", "table1.md", "table1.tex"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
-    page = (tmp_path / "a" / "index.html").read_text()
+    page = (tmp_path / "a" / "report.html").read_text()
     assert "<b>bold</b>" not in page and "&lt;b&gt;bold&lt;/b&gt;" in page
     assert "a &lt;note&gt;" in page and "No: every mark of Table 1 is the same" in page
-    outside = re.findall(r"(?:src|href)=\"(?!#)[^\"]*\"|url\((?!#)[^)]*\)", page)
-    assert outside == []
+    shown = re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
+    assert re.findall(r"(?:src|href)=\"(?!#|data:)[^\"]*\"|url\((?!#)[^)]*\)", shown) == []
     assert (tmp_path / "a" / "figure1.png").read_bytes()[:4] == b"\x89PNG"
     with (tmp_path / "a" / "tests.csv").open() as file:
         rows = list(csv.DictReader(file))

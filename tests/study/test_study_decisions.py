@@ -96,7 +96,7 @@ def test_table_1_has_a_second_block_and_every_contrast_is_exported(decided):
         rows = list(csv.DictReader(file))
     gains = [row for row in rows if row["question"] == "what the decision adds"]
     assert len(gains) == 2 * 5 and all(row["closed"] == "" for row in gains)
-    page = (out / "report/index.html").read_text()
+    page = (out / "report/report.html").read_text()
     assert "Loss or decision?" in page and "(sDice) − (CE, exact dice)" in page
     assert len(read_scores(out / "report/scores_by_decision.csv")) == 5 * 2 * 12
 
@@ -179,4 +179,4 @@ def test_surrogates_are_recorded_beside_the_risks_at_the_network_s_size(decided)
                 mask = p > 0.5
                 masses = Confusion((mask & y).sum(), (mask & ~y).sum(), (~mask & y).sum(), 0)
                 assert found[case, "1 - jaccard"] == pytest.approx(1 - float(jaccard(masses)))
-    assert "Surrogates beside what they stand for" in (out / "report/index.html").read_text()
+    assert "Surrogates beside what they stand for" in (out / "report/report.html").read_text()

@@ -8,7 +8,6 @@ from segrisk.report.summary import Block, Summary
 from segrisk.report.tasks import TaskInfo
 from segrisk.report.verdict import listed, number
 from segrisk.statistics import ONE_SEED
-from segrisk.statistics.verdict import GROUPS_FOR_SKEW, SKEWED
 
 ONE_TRAINING = "The tests speak of these trained models: trained again, the same method may differ."
 
@@ -112,8 +111,9 @@ def legend(summary: Summary) -> str:
 def decisions(summary: Summary) -> str:
     """The caption of the table of decision rules."""
     return (
-        f"Means over cases; {sample(summary)}; {summary.results.convention}. No network was trained anew: each "
-        "rule was fitted on the validation part of its training and applied to the held-out fold. "
+        f"Means over cases; {sample(summary)}; {summary.results.convention}. No network was "
+        "trained anew: each rule was fitted on the validation part of its training and applied to "
+        "the held-out fold. "
         "Bold: above the same loss at p > 1/2, italic: below it, where the 95 % t interval over "
         "groups of the difference excludes 0. A dash: the rule reads p as a probability, and the "
         "loss does not train one."
@@ -188,9 +188,7 @@ def notes(summary: Summary) -> list[str]:
     skewed = [
         pair
         for pair in summary.by_loss.pairs
-        if pair.metric == summary.primary
-        and abs(pair.skewness) > SKEWED
-        and pair.test.n_groups < GROUPS_FOR_SKEW
+        if pair.metric == summary.primary and pair.is_one_sided
     ]
     for task in dict.fromkeys(pair.task for pair in skewed):
         names = [
@@ -238,12 +236,16 @@ def conventions(summary: Summary) -> list[tuple[str, str]]:
     """What every number on the page means."""
     plan, primary = summary.results.plan, summary.primary.label
     level = f"{100 * (1 - plan.alpha):g} %"
+    how = {
+        "loss": "were fixed before the first score",
+        "model": "are as the call declared them: choose them before looking at scores",
+    }
     declared = (
-        "Post hoc: the statistics were changed after the first score was there."
-        if summary.results.post_hoc
-        else f"{primary}, the margin ±{plan.margin:g}, the tests and their family were fixed before "
-        "the first score."
+        f"{primary}, the margin ±{plan.margin:g}, the tests and their family "
+        f"{how[summary.results.subject]}."
     )
+    if summary.results.post_hoc:
+        declared = "Post hoc: the statistics were changed after the first score was there."
     return [
         ("Empty masks", f"{_sentence(summary.results.convention)}."),
         (
@@ -275,8 +277,8 @@ def conventions(summary: Summary) -> list[tuple[str, str]]:
         ),
         (
             "Rank",
-            "By the mean over cases. P(best) and the interval of a rank come from resampled groups: "
-            "how firm the order is on patients like these, no test.",
+            "By the mean over cases. P(best) and the interval of a rank come from resampled groups "
+            "and say how firm the order is on patients like these; they are no test.",
         ),
         (
             "Size",

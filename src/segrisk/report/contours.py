@@ -1,11 +1,12 @@
 """Outlines of masks, as SVG paths along the edges of pixels."""
 
 from collections import defaultdict
+from itertools import pairwise
 
 import numpy as np
 
 Runs = dict[int, list[tuple[int, int]]]
-"""Straight pieces of outline by the vertex where they start: where they end, their signed length."""
+"""Straight pieces by the vertex where they start: the vertex where they end, the signed length."""
 
 
 def outline(mask: np.ndarray) -> str:
@@ -30,7 +31,7 @@ def _runs(edges: np.ndarray, vertices: np.ndarray) -> Runs:
     changes = np.diff(edges, axis=1, prepend=0) != 0
     for row in np.flatnonzero(changes.any(axis=1)):
         cuts = np.flatnonzero(changes[row]).tolist()
-        for first, last in zip(cuts[:-1], cuts[1:], strict=True):
+        for first, last in pairwise(cuts):
             sign = int(edges[row, first])
             if sign:
                 start, end = (first, last) if sign > 0 else (last, first)

@@ -16,6 +16,12 @@ from segrisk.sheets import csv_text
 
 Rows = list[dict[str, Any]]
 
+TESTS = (
+    "task", "label", "metric", "model_a", "model_b", "difference", "low", "high", "test", "method",
+    "p", "p_adjusted", "n_cases", "n_groups",
+)  # fmt: skip
+"""The columns of tests.csv that others rely on; more follow them."""
+
 NO_PARQUET = "Parquet files are left out: they need `pip install 'segrisk[parquet]'`"
 
 
@@ -150,11 +156,13 @@ def finite(value: Any) -> Any:
     return value
 
 
-def write_table(stem: Path, rows: Sequence[Mapping[str, Any]]) -> bool:
-    """Write `stem`.csv and, where pyarrow is installed, `stem`.parquet; whether the latter was."""
-    columns = list(rows[0]) if rows else []
-    if rows:
-        write_text(stem.with_suffix(".csv"), csv_text(columns, (row.values() for row in rows)))
+def write_table(stem: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> bool:
+    """Write `stem`.csv and, where pyarrow is installed, `stem`.parquet; whether the latter was.
+
+    `columns` head a table without rows.
+    """
+    columns = list(rows[0]) if rows else list(columns)
+    write_text(stem.with_suffix(".csv"), csv_text(columns, (row.values() for row in rows)))
     return write_parquet(stem.with_suffix(".parquet"), columns, (row.values() for row in rows))
 
 

@@ -30,42 +30,15 @@ def figure1(summary: Summary) -> alt.VConcatChart:
 
 
 def _panel(summary: Summary, curve: Curve) -> alt.LayerChart:
-    smooth = [
-        {"model": summary.labels[name], "fraction": size, "mean": mean, "low": low, "high": high}
-        for name, own in curve.smooth.items()
-        for size, mean, low, high in zip(
-            own.sizes.tolist(), own.means.tolist(), *_band(own), strict=True
-        )
-    ]
-    points = [
-        {
-            "model": summary.labels[name],
-            "fraction": fraction,
-            "cases": cases,
-            "mean": point.mean,
-            "low": point.low,
-            "high": point.high,
-        }
-        for name, own in curve.binned.items()
-        for fraction, cases, point in zip(
-            own.bins.medians, own.bins.n_cases, own.means, strict=True
-        )
-    ]
+    smooth, points = _smooth_rows(summary, curve), _bin_rows(summary, curve)
     x = alt.X(
         "fraction:Q",
         title="foreground fraction",
         scale=alt.Scale(type="log", nice=False, padding=8),
         axis=alt.Axis(format="~p", labelOverlap=True),
     )
-    # Bands may leave the range of the metric; the axis need not.
-    bottom = min(row["mean"] if row["low"] is None else row["low"] for row in smooth + points)
-    top = max(row["mean"] if row["high"] is None else row["high"] for row in smooth + points)
-    top = min(1.0, top) if summary.primary.better == "higher" else top
-    y = alt.Y(
-        "mean:Q",
-        title=summary.primary.title,
-        scale=alt.Scale(domain=[max(0.0, bottom), top], zero=False),
-    )
+    scale = alt.Scale(domain=_heights(summary, smooth + points), zero=False)
+    y = alt.Y("mean:Q", title=summary.primary.title, scale=scale)
     base = alt.Chart(alt.InlineData(values=smooth)).encode(x=x, color=_colour(summary))
     band = (
         base.transform_filter("isValid(datum.low)")
@@ -79,6 +52,7 @@ def _panel(summary: Summary, curve: Curve) -> alt.LayerChart:
     line = base.mark_line(strokeWidth=1.8, clip=True).encode(
         y=y, strokeDash=_dash(summary), opacity=_focus()
     )
+    numbers = (alt.Tooltip(f"{name}:Q", format=".3f") for name in ("mean", "low", "high"))
     dots = (
         alt.Chart(alt.InlineData(values=points))
         .mark_point(filled=True, size=46)
@@ -88,12 +62,7 @@ def _panel(summary: Summary, curve: Curve) -> alt.LayerChart:
             color=_colour(summary),
             shape=_shape(summary),
             opacity=_focus(),
-            tooltip=[
-                "model:N",
-                *(alt.Tooltip(f"{name}:Q", format=".3f") for name in ("mean", "low", "high")),
-                alt.Tooltip("fraction:Q", format=".2~%"),
-                "cases:Q",
-            ],
+            tooltip=["model:N", *numbers, alt.Tooltip("fraction:Q", format=".2~%"), "cases:Q"],
         )
     )
     borders = next(iter(curve.binned.values())).bins.edges
@@ -102,6 +71,49 @@ def _panel(summary: Summary, curve: Curve) -> alt.LayerChart:
     return alt.layer(rules, band, line, dots).properties(
         title=f"{curve.task.name} ({curve.task.n_cases})", height=280
     )
+
+
+def _smooth_rows(summary: Summary, curve: Curve) -> list[dict[str, Any]]:
+    return [
+        {
+            "model": summary.labels[name],
+            "line": summary.labels[name],
+            "fraction": size,
+            "mean": mean,
+            "low": low,
+            "high": high,
+        }
+        for name, own in curve.smooth.items()
+        for size, mean, low, high in zip(
+            own.sizes.tolist(), own.means.tolist(), *_band(own), strict=True
+        )
+    ]
+
+
+def _bin_rows(summary: Summary, curve: Curve) -> list[dict[str, Any]]:
+    return [
+        {
+            "model": summary.labels[name],
+            "fraction": fraction,
+            "cases": cases,
+            "mean": point.mean,
+            "low": point.low,
+            "high": point.high,
+        }
+        for name, own in curve.binned.items()
+        for fraction, cases, point in zip(
+            own.bins.medians, own.bins.n_cases, own.means, strict=True
+        )
+    ]
+
+
+def _heights(summary: Summary, rows: list[dict[str, Any]]) -> list[float]:
+    """What the axis spans: bands may leave the range of the metric, the axis need not."""
+    low = min(row["mean"] if row["low"] is None else row["low"] for row in rows)
+    high = max(row["mean"] if row["high"] is None else row["high"] for row in rows)
+    if summary.primary.better == "zero":
+        return [low, high]
+    return [max(0.0, low), min(1.0, high) if summary.primary.better == "higher" else high]
 
 
 def _band(curve: SmoothCurve) -> tuple[list[float | None], list[float | None]]:
@@ -248,7 +260,8 @@ def _shape(summary: Summary) -> alt.Shape:
 
 def _dash(summary: Summary) -> alt.StrokeDash:
     dashes = [list(style.dash) for style in styles(summary.models).values()]
-    return alt.StrokeDash("model:N", title=None, scale=_scale(summary, dashes))
+    # Under a name of its own: merged into the legend, dashes would cut its symbols.
+    return alt.StrokeDash("line:N", legend=None, scale=_scale(summary, dashes))
 
 
 def _scale(summary: Summary, looks: list[Any]) -> alt.Scale:

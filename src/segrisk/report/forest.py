@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from segrisk.report.pairs import Pair
-from segrisk.report.results import Metric
 from segrisk.report.summary import Summary
 from segrisk.report.verdict import number, p_text
 
@@ -52,27 +51,23 @@ def forest(summary: Summary, task: str) -> Forest:
     def place(value: float) -> float:
         return 3 + 94 * (value - low) / (high - low)
 
-    lines = []
-    for pair in pairs:
-        bounds = pair.low is not None and pair.high is not None
-        lines.append(
-            Line(
-                f"{summary.labels[pair.a]} − {summary.labels[pair.b]}",
-                place(pair.difference),
-                place(pair.low) if pair.low is not None else None,
-                place(pair.high) if pair.high is not None else None,
-                DIAMOND if pair.equivalent else CIRCLE,
-                pair.real(plan.alpha),
-                number(pair.difference, metric, signed=True),
-                f"{number(pair.low or 0, metric, signed=True)} to {number(pair.high or 0, metric, signed=True)}"
-                if bounds
-                else "–",
-                p_text(pair.p_adjusted).removeprefix("p = ").removeprefix("p "),
-                _words(summary, pair),
-            )
+    def line(pair: Pair) -> Line:
+        ends = [end for end in (pair.low, pair.high) if end is not None]
+        return Line(
+            f"{summary.labels[pair.a]} − {summary.labels[pair.b]}",
+            place(pair.difference),
+            place(ends[0]) if ends else None,
+            place(ends[1]) if ends else None,
+            DIAMOND if pair.equivalent else CIRCLE,
+            pair.real(plan.alpha),
+            number(pair.difference, metric, signed=True),
+            " to ".join(number(end, metric, signed=True) for end in ends) or "–",
+            p_text(pair.p_adjusted).removeprefix("p = ").removeprefix("p "),
+            _words(summary, pair),
         )
+
     zone = place(-plan.margin), place(plan.margin)
-    return Forest(task, tuple(lines), place(0), zone, _ticks(low, high, place))
+    return Forest(task, tuple(map(line, pairs)), place(0), zone, _ticks(low, high, place))
 
 
 def _words(summary: Summary, pair: Pair) -> str:

@@ -25,7 +25,7 @@ from segrisk.statistics import (
     wilcoxon_test,
 )
 from segrisk.statistics.paired import resampled_shares
-from segrisk.statistics.verdict import skewness_of
+from segrisk.statistics.verdict import is_one_sided
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Pair:
     interval: PairInterval | None
     equivalence: Equivalence | None
     effect: Effect
-    skewness: float
-    """Of the groups' differences: the test is exact where they are symmetric."""
+    is_one_sided: bool
+    """Whether the groups' differences are so skewed that the test marks too often."""
     detectable: float | None
     """The smallest true difference that a test like this would mostly find, power 80 %."""
     p_bootstrap: float
@@ -146,7 +146,7 @@ def _pairs(results: Results, task: TaskInfo, scores: Scores) -> list[Pair]:
                 effect=effect(
                     *columns, task.groups, better="lower" if metric.better == "lower" else "higher"
                 ),
-                skewness=skewness_of(sums),
+                is_one_sided=is_one_sided(sums),
                 detectable=minimum_detectable(sums, alpha=plan.alpha) if key in usual else None,
                 p_bootstrap=min(1.0, 2 * float(min(below[row], above[row]))),
                 p_wilcoxon=wilcoxon_test(*columns, task.groups).p,

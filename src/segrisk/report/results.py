@@ -220,6 +220,6 @@ class Results:
             if (task, model, metric, seed, case, label) not in found:
                 of_label = f" of label '{label}'" if len(labels[task]) > 1 else ""
                 raise ValueError(
-                    f"case '{case}' of {task} has no {metric}{of_label} for '{model}', seed {seed}: "
-                    "every model needs every case"
+                    f"case '{case}' of {task} has no {metric}{of_label} for '{model}', "
+                    f"seed {seed}: every model needs every case"
                 )

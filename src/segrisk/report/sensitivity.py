@@ -102,7 +102,9 @@ def _tests(results: Results, tasks: Iterable[TaskInfo], changed: Scores) -> Test
         columns = {name: changed[task.name, plan.primary, name] for name in names}
         kept = np.isfinite(list(columns.values())).all(axis=0)
         groups = [group for group, is_kept in zip(task.groups, kept, strict=True) if is_kept]
-        differences = {(a, b): (columns[a] - columns[b])[kept] for a, b in combinations(names, 2)}
+        differences = {
+            (a, b): columns[a][kept] - columns[b][kept] for a, b in combinations(names, 2)
+        }
         if differences and groups:
             found = max_t(differences, groups, resamples=plan.resamples, seed=plan.seed)
             for (a, b), values in differences.items():

@@ -25,7 +25,7 @@ DASHES = {
     "pixel": ((6, 3), (6, 2, 1.5, 2)),
     "other": ((1, 0), (6, 3), (1.5, 2), (6, 2, 1.5, 2), (10, 3), (3, 3)),
 }
-"""Dashes by family, one after the other: pixel-wise losses are dashed, metric-sensitive ones not."""
+"""Dashes by family, in turn: pixel-wise losses are dashed, metric-sensitive ones are not."""
 
 INK, SOFT, LINE, PAPER = "#1d1f22", "#646a73", "#dcd9d2", "#fffffe"
 """The colours of charts. On the page they follow the reader's light or dark scheme."""

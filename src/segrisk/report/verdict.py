@@ -8,6 +8,7 @@ from segrisk.report.results import Metric, Model
 from segrisk.report.summary import Summary
 from segrisk.report.tasks import TaskInfo
 from segrisk.statistics import no_mark_possible
+from segrisk.statistics.equivalence import GROUPS_FOR_EQUIVALENCE
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,8 @@ def _limits(
     if open_:
         names = listed([other.label for other in open_])
         parts.append(f"whether it differs from {names} or is the same stays open")
+    if open_ and task.n_groups < GROUPS_FOR_EQUIVALENCE:
+        parts.append(f"below {GROUPS_FOR_EQUIVALENCE} groups nothing is claimed to be the same")
     if cannot:
         parts.append(cannot)
     gaps = [own[o.name].detectable for o in others if own[o.name].detectable is not None]

@@ -1,4 +1,4 @@
-"""A case to look at: its image, the reference and every model's outline, small enough for a page."""
+"""A case to look at: image, reference and every model's outline, small enough for a page."""
 
 import base64
 import io

@@ -8,6 +8,7 @@ from segrisk.files import write_json, write_text
 from segrisk.report.cases import gallery
 from segrisk.report.exports import (
     NO_PARQUET,
+    TESTS,
     as_json,
     mean_rows,
     pair_rows,
@@ -32,15 +33,16 @@ from segrisk.scores import COLUMNS, Score, write_scores
 PAGE = "report.html"
 
 
-def write_report(results: Results, folder: Path, views: MakeView | None = None) -> Summary:
+def write_report(results: Results, folder: str | Path, views: MakeView | None = None) -> Summary:
     """Write page, scores, tests, tables, figures and provenance of `results` into `folder`.
 
     `views` makes what there is to look at of (task, label, case); it is asked for the best, the
     worst and the most disputed cases alone.
     """
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     summary = summarise(results)
-    has_parquet = write_table(folder / "tests", pair_rows(summary))
+    has_parquet = write_table(folder / "tests", pair_rows(summary), TESTS)
     write_table(folder / "means", mean_rows(summary))
     write_parquet(folder / "scores.parquet", COLUMNS, map(astuple, sorted(results.scores)))
     for name, scores in _scores(results):

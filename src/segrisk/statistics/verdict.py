@@ -66,13 +66,22 @@ def cautions(
             f"{differences.n_cases} cases in {differences.n_groups} groups are few; "
             "expect wide intervals"
         )
-    skewness = skewness_of(differences)
-    if abs(skewness) > SKEWED * differences.n_groups**0.5:
+    if is_one_sided(differences):
         found.append(
-            f"the differences are one-sided (skewness {skewness:+.1f}): the sign-flip test, exact "
-            "for symmetric ones, then marks more often than its level, so trust the interval"
+            f"the differences are one-sided (skewness {skewness_of(differences):+.1f}): the "
+            "sign-flip test, exact for symmetric ones, then marks more often than its level, so trust the interval"
         )
     return tuple(found)
+
+
+def is_one_sided(differences: GroupSums) -> bool:
+    """Whether the groups are skewed enough for the sign-flip test to mark too often.
+
+    >>> import numpy as np
+    >>> is_one_sided(GroupSums(np.array([0.0] * 19 + [4.0]), np.ones(20, int)))
+    True
+    """
+    return abs(skewness_of(differences)) > SKEWED * differences.n_groups**0.5
 
 
 def skewness_of(differences: GroupSums) -> float:
