@@ -23,6 +23,7 @@ LAYERS = {
     "losses": 2,
     "metrics": 2,
     "decision": 2,
+    "messages": 0,
     "losses_app": 3,
     "networks": 3,
     "data": 3,
@@ -33,8 +34,9 @@ LAYERS = {
     "bounds": 6,
     "study": 6,
     "options": 7,
-    "commands": 8,
-    "cli": 9,
+    "compare_app": 8,
+    "commands": 9,
+    "cli": 10,
 }
 
 

@@ -1,18 +1,14 @@
 """The command line: `segrisk compare`, `doctor`, `study`, `losses`, `bounds` and `decide`."""
 
-import sys
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
-from segrisk import __version__, options
+from segrisk import __version__, compare_app
 from segrisk.losses_app import losses_app
+from segrisk.messages import clear_errors
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -82,7 +78,7 @@ def bounds(
 
     Example: `segrisk bounds mine/labels --out results/bounds`
     """
-    with _clear_errors():
+    with clear_errors():
         from segrisk.bounds.run import bound_masks
 
         bound_masks(
@@ -114,7 +110,7 @@ def run(
 
     Example: `segrisk study run studies/quick.yaml --out results/quick`
     """
-    with _clear_errors():
+    with clear_errors("study"):
         from segrisk.study.run import run_study
 
         ok = run_study(file, out, console=Console(), workers=workers, reuse=reuse)
@@ -127,7 +123,7 @@ def status(out: Out) -> None:
 
     Example: `segrisk study status --out results/quick`
     """
-    with _clear_errors():
+    with clear_errors("study"):
         from segrisk.study.run import print_status
 
         print_status(out, Console())
@@ -139,7 +135,7 @@ def report(out: Out) -> None:
 
     Example: `segrisk study report --out results/quick`
     """
-    with _clear_errors():
+    with clear_errors("study"):
         from segrisk.study.run import report_study
 
         report_study(out, Console())
@@ -154,7 +150,7 @@ def export(
 
     Example: `segrisk study export --out results/quick --to studies/results/quick`
     """
-    with _clear_errors():
+    with clear_errors("study"):
         from segrisk.study.run import export_study
 
         export_study(out, to, Console())
@@ -172,7 +168,7 @@ def predict(
 
     Example: `segrisk study predict --out results/quick --to predictions`
     """
-    with _clear_errors():
+    with clear_errors("study"):
         from segrisk.study.run import predict_study
 
         predict_study(out, to, probabilities, Console())
@@ -217,7 +213,7 @@ def decide(
 
     Example: `segrisk decide probabilities --metric dice --out masks --reference labels`
     """
-    with _clear_errors():
+    with clear_errors():
         from segrisk.decide.check import Request
         from segrisk.decide.run import decide_folder
 
@@ -225,184 +221,5 @@ def decide(
         decide_folder(request, Console())
 
 
-@app.command()
-def doctor(
-    reference: options.Reference = None,
-    model: options.Models = None,
-    manifest: options.Manifest = None,
-    scores: options.Scores = None,
-    groups: options.Groups = None,
-    root: options.Root = None,
-    labels: options.Labels = None,
-    missing: options.Missing = "worst",
-    unpredicted: options.Unpredicted = "refuse",
-    extra: options.Extra = "refuse",
-    check_age: options.CheckAge = False,
-    tolerance_mm: options.Tolerance = None,
-    column: options.Columns = None,
-) -> None:
-    """Explain what is wrong with references, predictions and tables before they are compared.
-
-    Nothing is written. The exit status is 2 if there is a fault.
-
-    Example: `segrisk doctor --reference labels --model A=runs/a --model B=runs/b`
-    """
-    with _clear_errors():
-        from segrisk.compare.show import diagnose
-
-        request = options.request(
-            reference=reference,
-            model=model,
-            manifest=manifest,
-            scores=scores,
-            groups=groups,
-            root=root,
-            labels=labels,
-            missing=missing,
-            unpredicted=unpredicted,
-            extra=extra,
-            check_age=check_age,
-            tolerance_mm=tolerance_mm,
-            column=column,
-        )
-        ok = diagnose(request, Console())
-    raise typer.Exit(0 if ok else 2)
-
-
-@app.command()
-def compare(
-    out: Annotated[
-        Path, typer.Option("--out", metavar="FOLDER", help="For the report.", show_default=False)
-    ],
-    reference: options.Reference = None,
-    model: options.Models = None,
-    manifest: options.Manifest = None,
-    scores: options.Scores = None,
-    groups: options.Groups = None,
-    images: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Images of the cases, to look at.")
-    ] = None,
-    root: options.Root = None,
-    labels: options.Labels = None,
-    region: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=1,2,4", help="Labels scored as one (default: each alone)."),
-    ] = None,
-    ignore: Annotated[
-        int | None, typer.Option(metavar="LABEL", help="Of references: voxels that do not count.")
-    ] = None,
-    metric: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Scored (default: dice, jaccard).")
-    ] = None,
-    primary: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The metric that decides (the first).")
-    ] = None,
-    nsd_mm: Annotated[float | None, typer.Option(min=0, help="The error that nsd allows.")] = None,
-    convention: Annotated[
-        str, typer.Option(metavar="NAME", help="What empty masks score.")
-    ] = "segrisk",
-    margin: Annotated[
-        float, typer.Option(min=0, help="A difference that does not matter, for equivalence.")
-    ] = 0.01,
-    alpha: Annotated[float, typer.Option(min=0, max=0.5, help="The level of the tests.")] = 0.05,
-    resamples: Annotated[int, typer.Option(min=99, help="Of tests and intervals.")] = 9999,
-    seed: Annotated[int, typer.Option(min=0, help="Of all resampling.")] = 0,
-    missing: options.Missing = "worst",
-    unpredicted: options.Unpredicted = "refuse",
-    extra: options.Extra = "refuse",
-    check_age: options.CheckAge = False,
-    tolerance_mm: options.Tolerance = None,
-    resample: Annotated[
-        bool, typer.Option("--resample", help="Move predictions to their reference's grid.")
-    ] = False,
-    column: options.Columns = None,
-    task: Annotated[
-        str, typer.Option(metavar="NAME", help="What the task is called.", show_default=False)
-    ] = "",
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes that score (default: one per processor).")
-    ] = None,
-) -> None:
-    """Which model is better, by how much, and is it real? From masks or scores to the page.
-
-    Writes scores.csv, tests.csv, report.html and more into --out. The exit status is 2 if the input
-    has a fault; `segrisk doctor` lists all of them first.
-
-    Example: `segrisk compare --reference labels --model A=runs/a --model B=runs/b --out results/ab`
-    """
-    with _clear_errors():
-        from segrisk.compare.run import comparison, run_comparison
-
-        request = options.request(
-            reference=reference,
-            model=model,
-            manifest=manifest,
-            scores=scores,
-            groups=groups,
-            root=root,
-            labels=labels,
-            missing=missing,
-            unpredicted=unpredicted,
-            extra=extra,
-            check_age=check_age,
-            tolerance_mm=tolerance_mm,
-            column=column,
-            task=task,
-            resample_to=out / "resampled" if resample else None,
-        )
-        asked = comparison(
-            request,
-            out,
-            metrics=tuple(metric or ()),
-            primary=primary,
-            regions=options.regions(region or ()),
-            ignore=ignore,
-            convention=convention,
-            surface_tolerance_mm=nsd_mm,
-            images=images,
-            margin=margin,
-            alpha=alpha,
-            resamples=resamples,
-            seed=seed,
-            workers=workers,
-        )
-        run_comparison(asked, Console())
-
-
-@contextmanager
-def _clear_errors() -> Iterator[None]:
-    """Show what a person can mend as lines, and warnings as such; bugs keep their traceback."""
-    stderr = Console(stderr=True)
-
-    def show(message: Warning | str, *_: object, **__: object) -> None:
-        stderr.print(f"[yellow]warning:[/yellow] {escape(str(message))}", highlight=False)
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.filterwarnings("always", module=r"segrisk\.")
-            warnings.showwarning = show
-            yield
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "segrisk":
-            raise
-        stderr.print(
-            f"error: '{error.name}' is not installed: pip install 'segrisk[study]'", markup=False
-        )
-        sys.exit(2)
-    except _mendable() as error:
-        for line in str(error).splitlines():
-            stderr.print(f"[red]error:[/red] {escape(line)}", highlight=False, soft_wrap=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        stderr.print("stopped; the same command continues where this one left off")
-        sys.exit(130)
-
-
-def _mendable() -> tuple[type[Exception], ...]:
-    """The errors that say what to do; a store's only if one was used: it needs the study extra."""
-    from segrisk.configuration import ConfigurationError
-    from segrisk.data.errors import DataError
-
-    store = sys.modules.get("segrisk.study.store")
-    return (ConfigurationError, DataError, *([store.StoreError] if store else []))
+app.command()(compare_app.compare)
+app.command()(compare_app.doctor)

@@ -1,18 +1,17 @@
 """The commands `segrisk losses list` and `segrisk losses explain`."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich import box
 from rich.console import Console, Group
-from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
+
+from segrisk.messages import clear_errors
 
 if TYPE_CHECKING:
     from segrisk.losses.linter import Explanation, Trap
@@ -87,7 +86,7 @@ def explain(
 
     `segrisk losses explain "0.5*cross_entropy + soft_dice" --classes 4 --processes 2`
     """
-    with _clear_errors():
+    with clear_errors():
         from segrisk.losses import Use
         from segrisk.losses import explain as explain_loss
         from segrisk.losses.registry import LossError, build_loss
@@ -160,17 +159,3 @@ def _console() -> Console:
     console = Console(highlight=False)
     console.width = min(console.width, WIDEST)
     return console
-
-
-@contextmanager
-def _clear_errors() -> Iterator[None]:
-    """What a person can mend, as lines; bugs keep their traceback."""
-    from segrisk.losses.registry import LossError
-
-    try:
-        yield
-    except LossError as error:
-        stderr = Console(stderr=True)
-        for line in str(error).splitlines():
-            stderr.print(f"[red]error:[/red] {escape(line)}", highlight=False, soft_wrap=True)
-        sys.exit(2)

@@ -1,6 +1,6 @@
 """Options that `segrisk doctor` and `segrisk compare` share: what is compared, and the policies."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -61,23 +61,65 @@ Columns = Annotated[
 ]
 
 
-def request(
-    *,
-    model: list[str] | None,
-    scores: list[Path] | None,
-    labels: str | None,
-    column: list[str] | None,
-    **given: Any,
-) -> "Request":
-    """The request that options make; DataError where one cannot be read."""
+Out = Annotated[
+    Path, typer.Option("--out", metavar="FOLDER", help="For the report.", show_default=False)
+]
+Images = Annotated[
+    Path | None, typer.Option(metavar="FOLDER", help="Images of the cases, to look at.")
+]
+Regions = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=1,2,4", help="Labels scored as one (default: each alone)."),
+]
+Ignore = Annotated[
+    int | None, typer.Option(metavar="LABEL", help="Of references: voxels that do not count.")
+]
+Metrics = Annotated[
+    list[str] | None, typer.Option(metavar="NAME", help="Scored (default: dice, jaccard).")
+]
+Primary = Annotated[
+    str | None, typer.Option(metavar="NAME", help="The metric that decides (default: the first).")
+]
+SurfaceTolerance = Annotated[
+    float | None, typer.Option("--nsd-mm", min=0, help="The error that surface metrics allow.")
+]
+ConventionName = Annotated[str, typer.Option(metavar="NAME", help="What empty masks score.")]
+Margin = Annotated[
+    float, typer.Option(min=0, help="A difference that does not matter, for equivalence.")
+]
+Alpha = Annotated[float, typer.Option(min=0, max=0.5, help="The level of the tests.")]
+Resamples = Annotated[int, typer.Option(min=99, help="Of tests and intervals.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of all resampling.")]
+Resample = Annotated[
+    bool, typer.Option("--resample", help="Move predictions to their reference's grid.")
+]
+TaskName = Annotated[
+    str, typer.Option(metavar="NAME", help="What the task is called.", show_default=False)
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Processes that score (default: one per processor).")
+]
+
+POLICIES = ("missing", "unpredicted", "extra", "check_age", "tolerance_mm")
+OF_A_COMPARISON = (
+    "images", "ignore", "primary", "convention", "margin", "alpha", "resamples", "seed", "workers",
+)  # fmt: skip
+SHARED = ("reference", "manifest", "groups", "root", *POLICIES)
+
+
+def request(given: Mapping[str, Any]) -> "Request":
+    """The request that options make, by their names; DataError where one cannot be read."""
     from segrisk.compare.request import Request, numbers, pairs
 
+    models = pairs("--model", given["model"] or ())
     return Request(
-        models=tuple((name, Path(path)) for name, path in pairs("--model", model or ())),
-        scores=tuple(scores or ()),
-        labels=numbers(labels or ""),
-        columns=dict(pairs("--column", column or ())),
-        **given,
+        models=tuple((name, Path(path)) for name, path in models),
+        scores=tuple(given["scores"] or ()),
+        labels=numbers(given["labels"] or ""),
+        columns=dict(pairs("--column", given["column"] or ())),
+        task=given.get("task", ""),
+        resample_to=given["out"] / "resampled" if given.get("resample") else None,
+        **{name: given[name] for name in SHARED},
     )
 
 

@@ -13,7 +13,8 @@ from segrisk.scores import COLUMNS
 from tiny_study import command, environment
 
 TESTS = (
-    "task label metric model_a model_b difference low high test method p p_adjusted n_cases n_groups"
+    "task label metric model_a model_b difference low high "
+    "test method p p_adjusted n_cases n_groups"
 ).split()
 
 
@@ -25,8 +26,12 @@ def compared(tmp_path_factory):
     for index in range(20):
         radius = generator.uniform(4, 9)
         write_mask(root / f"labels/c{index:02d}.png", 255 * disc(32, radius))
-        write_mask(root / f"A/c{index:02d}.png", disc(32, radius + generator.normal(0, 1), 0.5))
-        write_mask(root / f"B/c{index:02d}.png", disc(32, radius + generator.normal(0, 1), 2.5))
+        write_mask(
+            root / f"A/c{index:02d}.png", 255 * disc(32, radius + generator.normal(0, 1), 0.5)
+        )
+        write_mask(
+            root / f"B/c{index:02d}.png", 255 * disc(32, radius + generator.normal(0, 1), 2.5)
+        )
     options = ["--reference", root / "labels", "--model", f"A={root / 'A'}"]
     options += ["--model", f"B={root / 'B'}", "--out", root / "out", "--resamples", 999]
     result = subprocess.run(

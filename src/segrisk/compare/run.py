@@ -42,7 +42,7 @@ class Comparison:
 
     request: Request
     out: Path
-    statistics: StatisticsPlan = StatisticsPlan()
+    statistics: StatisticsPlan
     regions: tuple[Region, ...] = ()
     ignore: int | None = None
     convention: str = "segrisk"
@@ -168,21 +168,35 @@ def _plan(comparison: Comparison, gathered: Gathered) -> ScorePlan:
     labelling = gathered.labelling
     regions = comparison.regions or tuple(Region(*region) for region in labelling.regions)
     ignore = labelling.ignore if comparison.ignore is None else comparison.ignore
-    if not regions:
-        labels = [label for label in gathered.labels if label != ignore]
-        # One label may have different values in different files: 1 here, 255 there.
-        many = len(labels) > 1 or ignore is not None
-        regions = tuple(Region(str(label), (label,)) for label in labels) if many else ()
     try:
         return ScorePlan(
             metrics=comparison.statistics.metrics,
-            regions=regions or (Region("foreground"),),
+            regions=regions or _each_label(gathered, ignore),
             ignore=ignore,
             convention=comparison.convention,
             tolerance_mm=comparison.surface_tolerance_mm,
         )
     except ValueError as error:
         raise DataError([str(error)]) from error
+
+
+def _each_label(gathered: Gathered, ignore: int | None) -> tuple[Region, ...]:
+    """A region for each label, or the foreground where there is one, whatever its value."""
+    labels = {
+        task: tuple(value for value in own if value != ignore)
+        for task, own in gathered.labels.items()
+    }
+    if all(len(own) <= 1 for own in labels.values()):
+        return (Region("foreground"),)
+    if len(set(labels.values())) > 1:
+        held = "; ".join(f"{task}: {some(map(str, own))}" for task, own in labels.items())
+        raise DataError(
+            [
+                f"the tasks hold different labels ({held}): say what is scored in all of them "
+                "(--region NAME=1,2), or compare them one by one"
+            ]
+        )
+    return tuple(Region(str(value), (value,)) for value in next(iter(labels.values())))
 
 
 def _described(plan: ScorePlan) -> dict[str, Any]:

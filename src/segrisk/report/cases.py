@@ -118,7 +118,7 @@ def _columns(summary: Summary, task: TaskInfo) -> dict[str, Any]:
     return {
         "cases": task.cases,
         "groups": task.groups if grouped else None,
-        "sizes": [float(f"{fraction:.3g}") for fraction in task.fractions],
+        "sizes": [float(f"{f:.3g}") for f in task.fractions] if task.has_sizes else None,
         "scores": {
             metric.name: [
                 np.round(

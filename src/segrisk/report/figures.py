@@ -163,23 +163,31 @@ def figure_differences(summary: Summary) -> alt.VConcatChart:
 def figure_cases(summary: Summary) -> alt.LayerChart:
     """Each case's difference between the two best models against its size, on the first task.
 
+    Where sizes are not known, against the mean of the two scores.
+
     The page lets the reader choose task and pair: it puts other rows into the data "cases".
     """
     task, names = summary.tasks[0], [model.name for model in summary.ranked[summary.tasks[0].name]]
     a, b = (summary.by_loss.scores[task.name, summary.primary.name, name] for name in names[:2])
+    places = task.fractions if task.has_sizes else ((a + b) / 2).tolist()
     rows = [
-        {"case": case, "size": size, "difference": float(x - y), "a": float(x), "b": float(y)}
-        for case, size, x, y in zip(task.cases, task.fractions, a, b, strict=True)
+        {"case": case, "size": place, "difference": float(x - y), "a": float(x), "b": float(y)}
+        for case, place, x, y in zip(task.cases, places, a, b, strict=True)
     ]
     base = alt.Chart(alt.NamedData("cases"))
+    title, scale, form = (
+        ("foreground fraction", "sqrt", ".3%")
+        if task.has_sizes
+        else (f"mean of both in {summary.primary.title}", "linear", ".3")
+    )
     numbers = f".{summary.primary.digits}f"
     dots = base.mark_point(size=30, color=INK, opacity=0.5, strokeWidth=1).encode(
-        x=alt.X("size:Q", title="foreground fraction", scale=alt.Scale(type="sqrt", zero=False)),
+        x=alt.X("size:Q", title=title, scale=alt.Scale(type=scale, zero=False)),
         y=alt.Y("difference:Q", title=f"difference in {summary.primary.title}"),
         tooltip=[
             alt.Tooltip("case:N"),
             *(alt.Tooltip(f"{name}:Q", format=numbers) for name in ("difference", "a", "b")),
-            alt.Tooltip("size:Q", format=".3%"),
+            alt.Tooltip("size:Q", format=form, title=title),
         ],
     )
     zero = alt.Chart(alt.InlineData(values=[{"at": 0}])).mark_rule(color=SOFT).encode(y="at:Q")

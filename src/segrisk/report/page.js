@@ -56,7 +56,7 @@ const pairRows = () => {
   const [target, first, second] = pairChoices.map((choice) => Number(choice.value));
   const { cases, sizes, scores } = data.targets[target];
   const [a, b] = [scores[data.primary][first], scores[data.primary][second]];
-  const rows = cases.map((name, i) => ({ case: name, size: sizes[i], difference: a[i] - b[i], a: a[i], b: b[i] }));
+  const rows = cases.map((name, i) => ({ case: name, size: sizes ? sizes[i] : (a[i] + b[i]) / 2, difference: a[i] - b[i], a: a[i], b: b[i] }));
   const higher = rows.filter((row) => row.difference > 0).length;
   const lower = rows.filter((row) => row.difference < 0).length;
   byId("pair-a-first").textContent = data.models[first].label;
@@ -88,7 +88,7 @@ const table = (() => {
     columns = [
       { title: "case", values: cases, kind: "id" },
       ...(groups ? [{ title: "group", values: groups, kind: "id" }] : []),
-      { title: "size", values: sizes, show: (v) => (100 * v).toPrecision(3) + " %" },
+      ...(sizes ? [{ title: "size", values: sizes, show: (v) => (100 * v).toPrecision(3) + " %" }] : []),
       ...data.models.map((model, i) => ({ title: model.label, values: own[i], show: number(digits), model: true })),
       ...(own.length > 1 ? [{ title: "spread", values: gap, show: number(digits) }] : []),
     ];

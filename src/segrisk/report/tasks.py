@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 
@@ -30,6 +31,11 @@ class TaskInfo:
     @property
     def n_cases(self) -> int:
         return len(self.cases)
+
+    @property
+    def has_sizes(self) -> bool:
+        """Whether the size of every object is known; tables of scores do not say it."""
+        return all(map(isfinite, self.fractions))
 
     @property
     def n_groups(self) -> int:
