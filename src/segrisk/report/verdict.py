@@ -59,7 +59,7 @@ def _finding(
     if pair.a != best.name:
         ends = [-end for end in reversed(ends)]
     side = "above" if metric.better == "higher" else "below"
-    extra = _extra_digits(pair.difference, metric)
+    extra = max(_extra_digits(value, metric) for value in (pair.difference, *ends))
     lead = f"{number(abs(pair.difference), metric, extra=extra)} {side} {second.label}"
     if ends:
         low, high = (number(end, metric, signed=True, extra=extra) for end in ends)
@@ -141,6 +141,8 @@ def number(value: float, metric: Metric, *, signed: bool = False, extra: int = 0
 
 def _extra_digits(value: float, metric: Metric) -> int:
     """How many more digits a small difference needs to be seen, at most two."""
+    if value == 0:
+        return 0
     return next((more for more in (0, 1) if abs(value) >= 0.5 * 10 ** -(metric.digits + more)), 2)
 
 

@@ -69,7 +69,8 @@ def cautions(
     if is_one_sided(differences):
         found.append(
             f"the differences are one-sided (skewness {skewness_of(differences):+.1f}): the "
-            "sign-flip test, exact for symmetric ones, then marks more often than its level, so trust the interval"
+            "sign-flip test, exact for symmetric ones, then marks more often than its level, so "
+            "trust the interval"
         )
     return tuple(found)
 
