@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import time
 
 import pytest
 from make_comparison import HOSTILE, MODELS, comparison, view
@@ -180,12 +179,17 @@ def test_1166_cases_of_five_models_open_in_three_seconds(browser, tmp_path):
     results = comparison(1166, FIVE, ("polyp",), ("dice", "jaccard"))
     write_report(results, tmp_path)
     page = browser.new_page(viewport={"width": 1200, "height": 900})
-    begin = time.perf_counter()
+    # Seconds of the page's own thread, for other work on this machine must not count: a third of
+    # the three seconds, the rest being left to the disk, the screen and a slower processor.
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
     page.goto((tmp_path / PAGE).as_uri())
     page.wait_for_selector("html[data-ready]")
     page.locator("#rows").scroll_into_view_if_needed()
     assert page.locator("#case-count").inner_text() == "1166 of 1166 cases"
     assert page.locator(ROWS).first.is_visible()
-    took = time.perf_counter() - begin
+    measured = session.send("Performance.getMetrics")["metrics"]
+    seconds = {one["name"]: one["value"] for one in measured}
     page.close()
-    assert took < 3
+    assert seconds["ScriptDuration"] > 0.01
+    assert seconds["TaskDuration"] < 1

@@ -188,6 +188,15 @@ def test_one_model_and_one_group_give_a_page(tmp_path):
     assert (tmp_path / "one" / "tests.csv").read_text() == ",".join(REQUIRED) + "\n"
 
 
+def test_two_patients_of_two_sizes_tell_no_slope_and_the_page_is_there(tmp_path):
+    values = np.linspace(0.4, 0.9, 60)
+    sizes, groups = [0.1] * 30 + [0.2] * 30, ["p"] * 30 + ["q"] * 30
+    results = plain({"a": values, "b": values**2}, fractions=sizes, groups=groups)
+    summary = write_report(results, tmp_path)
+    assert len(summary.curves) == 1 and summary.curves[0].trends == ()
+    assert "Size of the object" in (tmp_path / "report.html").read_text()
+
+
 def test_forest_map_and_places_show_what_the_tests_say():
     generator = np.random.default_rng(1)
     a = generator.uniform(0.6, 0.9, 80)

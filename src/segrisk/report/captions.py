@@ -217,6 +217,8 @@ def sizes(summary: Summary) -> str:
         f"({number(trend.slope.slope * math.log(2), summary.primary, signed=True)} per doubling)"
         for task, trend in found
     ]
+    if not any(curve.trends for curve in summary.curves):
+        return "No slope is tested: there are not two models, or too few groups."
     if not changing:
         return "No difference is shown to change with the size of the object."
     return f"Change with the size of the object, after correction: {_few(changing)}."

@@ -64,13 +64,14 @@ def curve(results: Results, task: TaskInfo, scores: Scores, pairs: Sequence[Pair
 def _trends(
     task: TaskInfo, columns: Mapping[str, np.ndarray], pairs: Sequence[Pair], level: float
 ) -> tuple[Trend, ...]:
-    of_objects = {g for g, size in zip(task.groups, task.fractions, strict=True) if size > 0}
-    if len(of_objects) < 2:
+    """The slope of every pair; none where sizes and groups, the same for all, tell no error."""
+    try:
+        slopes = [
+            size_slope(columns[pair.a], columns[pair.b], task.fractions, task.groups, level=level)
+            for pair in pairs
+        ]
+    except ValueError:
         return ()
-    slopes = [
-        size_slope(columns[pair.a], columns[pair.b], task.fractions, task.groups, level=level)
-        for pair in pairs
-    ]
     adjusted = holm([slope.p for slope in slopes])
     return tuple(
         Trend(pair.a, pair.b, slope, float(p_value))
