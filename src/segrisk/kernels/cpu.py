@@ -103,7 +103,8 @@ def masses(
     grid = _grid(logits)
     partial = np.empty((grid.rows * grid.tiles, grid.classes, COLUMNS))
     bad = np.zeros(grid.workers, np.int64)
-    _run(grid.workers, tiles.masses, _voxels(logits, labels, weight, ignore), grid, partial, bad)
+    kernel = tiles.masses if grid.classes > 1 else tiles.masses_one
+    _run(grid.workers, kernel, _voxels(logits, labels, weight, ignore), grid, partial, bad)
     table = partial.reshape(grid.rows, grid.tiles, grid.classes, COLUMNS).sum(1)
     if grid.classes > 1:
         table[..., 5] = 0
@@ -118,7 +119,8 @@ def masses_backward(
     gradient = _empty_gradient(source)
     voxels, grid = _voxels(source, labels, weight, ignore), _grid(source)
     table, flat = grad.contiguous().numpy(), _flat(gradient)
-    _run(grid.workers, tiles.masses_backward, voxels, grid, table, flat, gradient.stride())
+    kernel = tiles.masses_backward if grid.classes > 1 else tiles.masses_backward_one
+    _run(grid.workers, kernel, voxels, grid, table, flat, gradient.stride())
     return gradient.to(logits.dtype)
 
 
@@ -139,7 +141,8 @@ def histogram(
     counts = np.empty((grid.rows, grid.classes, 2 * levels))
     bad, broken = np.zeros(grid.workers, np.int64), np.zeros(grid.rows, np.bool_)
     voxels = _voxels(logits, labels, weight, ignore)
-    _run(grid.workers, tiles.histogram, voxels, grid, levels, private, counts, bad, broken)
+    kernel = tiles.histogram if grid.classes > 1 else tiles.histogram_one
+    _run(grid.workers, kernel, voxels, grid, levels, private, counts, bad, broken)
     counts[broken, :, 0] = np.nan
     return torch.from_numpy(counts).unflatten(2, (2, levels)), int(bad.sum())
 
@@ -161,7 +164,8 @@ def histogram_backward(
     voxels, grid = _voxels(source, labels, weight, ignore), _grid(source)
     table, factor = increments.flatten(2).contiguous().numpy(), scale.float().contiguous().numpy()
     levels, flat, steps = increments.shape[-1], _flat(gradient), gradient.stride()
-    _run(grid.workers, tiles.histogram_backward, voxels, grid, levels, table, factor, flat, steps)
+    kernel = tiles.histogram_backward if grid.classes > 1 else tiles.histogram_backward_one
+    _run(grid.workers, kernel, voxels, grid, levels, table, factor, flat, steps)
     return gradient.to(logits.dtype)
 
 
