@@ -71,6 +71,7 @@ class Scratch(NamedTuple):
     labels: np.ndarray
     weight: np.ndarray
     stored: np.ndarray  # and here what is stored with strides
+    one: np.ndarray  # labels of one class, as `y`
 
 
 # Rows of scratch: weights, 0 where a voxel does not count; −log of the probability of the label;
@@ -168,18 +169,24 @@ def _loss(v, z, hit):
 
 
 @plain
-def _counts(label, ignoring, ignore):
-    """Whether a voxel of one class counts."""
-    return (label >= 0) & (label < 2) & (not (ignoring & (label == ignore)))
+def _stage_one(source, ignoring, ignore, y):
+    """Labels to `y`, −1 where a voxel does not count; gives how many are bad."""
+    strange = False
+    for i in range(y.size):
+        label = np.int64(source[i])
+        inside = (label >= 0) & (label < 2)
+        ignored = ignoring & (label == ignore)
+        y[i] = np.int8(label) if inside & (not ignored) else np.int8(-1)
+        strange |= (not inside) & (not ignored)
+    return _bad(source, ignoring, ignore) if strange else 0  # rare: counting takes longer
 
 
 @plain
-def _bad(labels, ignoring, ignore):
-    """How many labels of one class are bad."""
+def _bad(source, ignoring, ignore):
     bad = 0
-    for i in range(labels.size):
-        label = np.int64(labels[i])
-        bad += (not _counts(label, ignoring, ignore)) & (not (ignoring & (label == ignore)))
+    for i in range(source.size):
+        label = np.int64(source[i])
+        bad += ((label < 0) | (label >= 2)) & (not (ignoring & (label == ignore)))
     return bad
 
 
@@ -192,8 +199,8 @@ def _scatter(values, flat, base, step):
 
 
 @plain
-def _gather_one(voxels, grid, item, s):
-    """Logits, labels and weights of a tile of one class, each contiguous."""
+def _load_one(voxels, grid, item, s):
+    """Logits, labels and weights of a tile of one class, contiguous; how many labels are bad."""
     row, start = item // grid.tiles, item % grid.tiles * grid.tile
     n = min(grid.tile, grid.voxels - start)
     base, step = row * voxels.logit_row + start * voxels.logit_step, voxels.logit_step
@@ -201,40 +208,34 @@ def _gather_one(voxels, grid, item, s):
     base, step = row * voxels.label_row + start * voxels.label_step, voxels.label_step
     labels = _gather(voxels.labels, base, step, s.labels[:n])
     base, step = row * voxels.weight_row + start * voxels.weight_step, voxels.weight_step
-    return logits, labels, _gather(voxels.weight, base, step, s.weight[:n])
+    weight = _gather(voxels.weight, base, step, s.weight[:n])
+    y = s.one[:n]
+    return logits, y, weight, _stage_one(labels, voxels.ignoring, voxels.ignore, y)
 
 
 @plain
-def _probabilities_one(logits, labels, weight, ignoring, ignore, y, w, p, nll):
-    """Labels, weights, probabilities and their −log; whether a label is bad."""
-    bad = False
-    for i in range(logits.size):
-        label = np.int64(labels[i])
-        counts = _counts(label, ignoring, ignore)
-        bad |= (not counts) & (not (ignoring & (label == ignore)))
-        y[i] = i32(label) if counts else i32(-1)
+def _probabilities_one(logits, y, weight, w, p, nll):
+    """Weights, probabilities and −log of that of the label."""
+    for i in range(y.size):
+        counts = y[i] >= 0
         w[i] = weight[i] if counts else f32(0)
         v = decode(logits[i]) if counts else f32(0)
         z = _exp(-abs(v))
         p[i] = _sigmoid(v, z)
-        nll[i] = _loss(v, z, label == 1)
-    return bad
+        nll[i] = _loss(v, z, y[i] == 1)
 
 
 @plain
-def _cells_one(logits, labels, weight, ignoring, ignore, levels, absent, w, p, cell):
-    """Weights, probabilities and cells; how many errors are NaN, and whether a label is bad."""
-    broken, bad = 0, False
-    for i in range(logits.size):
-        label = np.int64(labels[i])
-        counts = _counts(label, ignoring, ignore)
-        bad |= (not counts) & (not (ignoring & (label == ignore)))
-        w[i] = weight[i] if counts else f32(0)
+def _cells_one(logits, y, levels, absent, p, cell):
+    """Probabilities, and cells as `_cells` has them; whether an error is NaN."""
+    broken = False
+    for i in range(y.size):
+        counts = y[i] >= 0
         v = decode(logits[i]) if counts else f32(0)
         p[i] = _sigmoid(v, _exp(-abs(v)))
-        cell[i] = _cell(p[i], label == 1, levels) if counts else i32(absent)
-        broken += p[i] != p[i]
-    return broken, bad
+        cell[i] = _cell(p[i], y[i] == 1, levels) if counts else i32(absent)
+        broken |= p[i] != p[i]
+    return broken
 
 
 @plain
@@ -245,15 +246,13 @@ def _gradient_one(p, h, slope, w, one):
 
 
 @plain
-def _masses_backward_one(logits, labels, weight, ignoring, ignore, grad, target):
+def _masses_backward_one(logits, y, weight, grad, target):
     """The gradient of a tile by its logits, given that by its masses."""
     below = f32(grad[1] - grad[3])
     above = below + (f32(grad[0] - grad[2]) - below)
     own, other = f32(grad[4]), f32(grad[5])
-    for i in range(logits.size):
-        label = np.int64(labels[i])
-        counts = _counts(label, ignoring, ignore)
-        hit = counts & (label == 1)
+    for i in range(y.size):
+        counts, hit = y[i] >= 0, y[i] == 1
         v = decode(logits[i]) if counts else f32(0)
         p = _sigmoid(v, _exp(-abs(v)))
         h, slope = above if hit else below, own if hit else other
@@ -262,14 +261,15 @@ def _masses_backward_one(logits, labels, weight, ignoring, ignore, grad, target)
 
 
 @plain
-def _look_up_one(table, scale, cell, labels, w, p, h, target):
+def _look_up_one(table, scale, cell, y, weight, p, h, target):
     """The gradient of a tile by its logits, given the slope by the error of each cell."""
-    for i in range(target.size):
+    for i in range(y.size):
         h[i] = table[np.uint32(cell[i])]
-    for i in range(target.size):
-        hit = labels[i] == 1
-        slope, one = scale * h[i], f32(1) if hit else f32(0)
-        value = _gradient_one(p[i], -slope if hit else slope, f32(0), w[i], one)
+    for i in range(y.size):
+        counts, hit = y[i] >= 0, y[i] == 1
+        slope = scale * h[i]
+        w, one = weight[i] if counts else f32(0), f32(1) if hit else f32(0)
+        value = _gradient_one(p[i], -slope if hit else slope, f32(0), w, one)
         target[i] = encode(value, target[i])
 
 
@@ -288,6 +288,7 @@ def _scratch(voxels, grid):
         np.empty(grid.tile, voxels.labels.dtype),
         np.empty(grid.tile, voxels.weight.dtype),
         np.empty(grid.tile, voxels.logits.dtype),
+        np.empty(grid.tile, np.int8),
     )
 
 
@@ -490,15 +491,14 @@ def masses(voxels, grid, partial, bad):
 @threaded
 def masses_one(voxels, grid, partial, bad):
     """`masses` of one class."""
-    items, ignoring, ignore = grid.rows * grid.tiles, voxels.ignoring, voxels.ignore
+    items = grid.rows * grid.tiles
     for k in prange(grid.workers):
         s = _scratch(voxels, grid)
         w, nll = s.rows[W], s.rows[NLL]
         for item in range(k * items // grid.workers, (k + 1) * items // grid.workers):
-            x, labels, weight = _gather_one(voxels, grid, item, s)
-            y = s.y[: x.size]
-            if _probabilities_one(x, labels, weight, ignoring, ignore, y, w, s.p[0], nll):
-                bad[k] += _bad(labels, ignoring, ignore)
+            x, y, weight, more = _load_one(voxels, grid, item, s)
+            bad[k] += more
+            _probabilities_one(x, y, weight, w, s.p[0], nll)
             _sum_masses(s.p[0], y, i32(1), w, nll, partial[item, 0])
 
 
@@ -517,15 +517,15 @@ def masses_backward(voxels, grid, grad, flat, steps):
 @threaded
 def masses_backward_one(voxels, grid, grad, flat, steps):
     """`masses_backward` of one class."""
-    items, ignoring, ignore = grid.rows * grid.tiles, voxels.ignoring, voxels.ignore
+    items = grid.rows * grid.tiles
     for k in prange(grid.workers):
         s = _scratch(voxels, grid)
         for item in range(k * items // grid.workers, (k + 1) * items // grid.workers):
-            x, labels, weight = _gather_one(voxels, grid, item, s)
+            x, y, weight, _ = _load_one(voxels, grid, item, s)
             row = item // grid.tiles
             base, step = row * steps[0] + item % grid.tiles * grid.tile * steps[2], steps[2]
             target = flat[base : base + x.size] if step == 1 else s.stored[: x.size]
-            _masses_backward_one(x, labels, weight, ignoring, ignore, grad[row, 0], target)
+            _masses_backward_one(x, y, weight, grad[row, 0], target)
             _scatter(target, flat, base, step)
 
 
@@ -546,18 +546,13 @@ def _count(voxels, grid, first, last, levels, s, store, broken):
 @plain
 def _count_one(voxels, grid, first, last, levels, s, store, broken):
     """`_count` of one class."""
-    bad, ignoring, ignore = 0, voxels.ignoring, voxels.ignore
+    bad = 0
     for item in range(first, last):
-        x, labels, weight = _gather_one(voxels, grid, item, s)
-        w, p, cell = s.rows[W], s.p[0], s.cell
-        spoiled, strange = _cells_one(
-            x, labels, weight, ignoring, ignore, levels, 2 * levels, w, p, cell
-        )
-        if strange:
-            bad += _bad(labels, ignoring, ignore)
-        if spoiled > 0:
+        x, y, weight, more = _load_one(voxels, grid, item, s)
+        bad += more
+        if _cells_one(x, y, levels, 2 * levels, s.p[0], s.cell):
             broken[item // grid.tiles] = True
-        _add(cell[: x.size], w, voxels.weighted, store[0])
+        _add(s.cell[: y.size], weight, voxels.weighted, store[0])
     return bad
 
 
@@ -658,15 +653,15 @@ def histogram_backward(voxels, grid, levels, increments, scale, flat, steps):
 @threaded
 def histogram_backward_one(voxels, grid, levels, increments, scale, flat, steps):
     """`histogram_backward` of one class."""
-    items, ignoring, ignore = grid.rows * grid.tiles, voxels.ignoring, voxels.ignore
+    items = grid.rows * grid.tiles
     for k in prange(grid.workers):
         s = _scratch(voxels, grid)
-        w, p, cell = s.rows[W], s.p[0], s.cell
+        p, cell, h = s.p[0], s.cell, s.x[0]
         for item in range(k * items // grid.workers, (k + 1) * items // grid.workers):
-            x, labels, weight = _gather_one(voxels, grid, item, s)
+            x, y, weight, _ = _load_one(voxels, grid, item, s)
             row = item // grid.tiles
             base, step = row * steps[0] + item % grid.tiles * grid.tile * steps[2], steps[2]
             target = flat[base : base + x.size] if step == 1 else s.stored[: x.size]
-            _cells_one(x, labels, weight, ignoring, ignore, levels, 0, w, p, cell)
-            _look_up_one(increments[row, 0], scale[row, 0], cell, labels, w, p, s.x[0], target)
+            _cells_one(x, y, levels, 0, p, cell)
+            _look_up_one(increments[row, 0], scale[row, 0], cell, y, weight, p, h, target)
             _scatter(target, flat, base, step)
