@@ -77,6 +77,12 @@ def _grid(logits: Tensor) -> tiles.Grid:
     return tiles.Grid(rows, classes, voxels, tile, count, max(1, min(_threads(), enough)))
 
 
+def _call(name: str, voxels: tiles.Voxels, grid: tiles.Grid, *arguments: object) -> None:
+    """Call a kernel over tiles; that of one class has a name of its own."""
+    kernel = getattr(tiles, name if grid.classes > 1 else f"{name}_one")
+    _run(grid.workers, kernel, voxels, grid, *arguments)
+
+
 def _float32(logits: Tensor) -> Tensor:
     return logits.float() if logits.dtype == torch.float16 else logits
 
@@ -103,8 +109,7 @@ def masses(
     grid = _grid(logits)
     partial = np.empty((grid.rows * grid.tiles, grid.classes, COLUMNS))
     bad = np.zeros(grid.workers, np.int64)
-    kernel = tiles.masses if grid.classes > 1 else tiles.masses_one
-    _run(grid.workers, kernel, _voxels(logits, labels, weight, ignore), grid, partial, bad)
+    _call("masses", _voxels(logits, labels, weight, ignore), grid, partial, bad)
     table = partial.reshape(grid.rows, grid.tiles, grid.classes, COLUMNS).sum(1)
     if grid.classes > 1:
         table[..., 5] = 0
@@ -119,8 +124,7 @@ def masses_backward(
     gradient = _empty_gradient(source)
     voxels, grid = _voxels(source, labels, weight, ignore), _grid(source)
     table, flat = grad.contiguous().numpy(), _flat(gradient)
-    kernel = tiles.masses_backward if grid.classes > 1 else tiles.masses_backward_one
-    _run(grid.workers, kernel, voxels, grid, table, flat, gradient.stride())
+    _call("masses_backward", voxels, grid, table, flat, gradient.stride())
     return gradient.to(logits.dtype)
 
 
@@ -141,8 +145,7 @@ def histogram(
     counts = np.empty((grid.rows, grid.classes, 2 * levels))
     bad, broken = np.zeros(grid.workers, np.int64), np.zeros(grid.rows, np.bool_)
     voxels = _voxels(logits, labels, weight, ignore)
-    kernel = tiles.histogram if grid.classes > 1 else tiles.histogram_one
-    _run(grid.workers, kernel, voxels, grid, levels, private, counts, bad, broken)
+    _call("histogram", voxels, grid, levels, private, counts, bad, broken)
     counts[broken, :, 0] = np.nan
     return torch.from_numpy(counts).unflatten(2, (2, levels)), int(bad.sum())
 
@@ -164,8 +167,7 @@ def histogram_backward(
     voxels, grid = _voxels(source, labels, weight, ignore), _grid(source)
     table, factor = increments.flatten(2).contiguous().numpy(), scale.float().contiguous().numpy()
     levels, flat, steps = increments.shape[-1], _flat(gradient), gradient.stride()
-    kernel = tiles.histogram_backward if grid.classes > 1 else tiles.histogram_backward_one
-    _run(grid.workers, kernel, voxels, grid, levels, table, factor, flat, steps)
+    _call("histogram_backward", voxels, grid, levels, table, factor, flat, steps)
     return gradient.to(logits.dtype)
 
 

@@ -3,7 +3,8 @@
 Voxels are taken in tiles. A tile is first copied into contiguous float32 scratch, whatever its type
 and strides, and stays in cache while short loops along it do the arithmetic. Each loop is plain
 enough for LLVM to turn into vector instructions, which is also why exp and log are written out.
-Within a tile sums are float32, across tiles float64.
+Within a tile sums are float32, across tiles float64. One class, whose sigmoid needs no passes over
+classes, has kernels of its own, named so, that go from logits to the result in one or two loops.
 
 All of it stands in one file: Numba's cache does not see that a function imported from another file
 has changed.
@@ -191,6 +192,14 @@ def _bad(source, ignoring, ignore):
 
 
 @plain
+def _target(grid, item, c, n, flat, steps, s):
+    """Where the gradient of a tile and class goes, contiguous, and its place in `flat`."""
+    start = item % grid.tiles * grid.tile
+    base = item // grid.tiles * steps[0] + c * steps[1] + start * steps[2]
+    return (flat[base : base + n] if steps[2] == 1 else s.stored[:n]), base
+
+
+@plain
 def _scatter(values, flat, base, step):
     """Store what could not be written in place."""
     if step != 1:
@@ -242,14 +251,21 @@ def _cells_one(logits, y, levels, absent, p, cell):
 def _gradient_one(p, h, slope, w, one):
     """The gradient by the logit of one class, from the slopes by p and by −log p."""
     # A sigmoid is the softmax of (0, logit), its first class of slope 0: p (h − p h) = p (1 − p) h.
+    # Adding to 0 turns −0 into 0, as the sum over several classes does.
     return w * (p * (h - (f32(0) + p * h)) + slope * (p - one))
+
+
+@plain
+def _slopes(grad):
+    """The slopes by the probability of a class: on its own voxels, and on those of others."""
+    other = f32(grad[1] - grad[3])
+    return other + (f32(grad[0] - grad[2]) - other), other
 
 
 @plain
 def _masses_backward_one(logits, y, weight, grad, target):
     """The gradient of a tile by its logits, given that by its masses."""
-    below = f32(grad[1] - grad[3])
-    above = below + (f32(grad[0] - grad[2]) - below)
+    above, below = _slopes(grad)
     own, other = f32(grad[4]), f32(grad[5])
     for i in range(y.size):
         counts, hit = y[i] >= 0, y[i] == 1
@@ -374,8 +390,7 @@ def _load(voxels, grid, item, s):
     y = s.y[:n]
     base, step = row * voxels.label_row + start * voxels.label_step, voxels.label_step
     labels = _gather(voxels.labels, base, step, s.labels[:n])
-    classes = max(grid.classes, 2)
-    bad = _stage_labels(labels, classes, voxels.ignoring, voxels.ignore, y, s.rows[W])
+    bad = _stage_labels(labels, grid.classes, voxels.ignoring, voxels.ignore, y, s.rows[W])
     if voxels.weighted:
         base, step = row * voxels.weight_row + start * voxels.weight_step, voxels.weight_step
         _stage(_gather(voxels.weight, base, step, s.weight[:n]), y, s.rows[W])
@@ -409,17 +424,13 @@ def _sum_masses(p, y, positive, w, nll, out):
 @plain
 def _mass_slopes(grad, y, h, slope):
     """Slopes of one tile: `h` by each probability, `slope` by the label's −log probability."""
-    classes, n = h.shape[0], y.size
-    slope[:] = f32(grad[0, 5]) if classes == 1 else f32(0)  # where no class below is hit
-    for c in range(classes):
-        positive = i32(c)
-        b = f32(grad[c, 1] - grad[c, 3])
-        a = f32(grad[c, 0] - grad[c, 2]) - b
-        own = f32(grad[c, 4])
-        hc = h[c][:n]
-        for i in range(n):
-            hit = y[i] == positive
-            hc[i] = b + a if hit else b
+    slope[:] = f32(0)  # where a voxel does not count
+    for c in range(h.shape[0]):
+        above, below = _slopes(grad[c])
+        own, hc = f32(grad[c, 4]), h[c]
+        for i in range(y.size):
+            hit = y[i] == i32(c)
+            hc[i] = above if hit else below
             slope[i] = own if hit else slope[i]
 
 
@@ -448,26 +459,20 @@ def _look_up(table, scale, cell, y, positive, h):
 @plain
 def _pull_back(s, n, grid, item, flat, steps):
     """Turn the slopes of a tile into the gradient by its logits, and store it."""
-    row, start = item // grid.tiles, item % grid.tiles * grid.tile
     y, w, slope, mean = s.y[:n], s.rows[W], s.rows[SLOPE], s.rows[FREE]
-    # A sigmoid is the softmax of (0, logit), its first class of slope 0: p (h − p h) = p (1 − p) h.
     mean[:] = f32(0)
     for c in range(grid.classes):
         p, h = s.p[c], s.x[c]
         for i in range(n):
             mean[i] += p[i] * h[i]
     for c in range(grid.classes):
-        positive = i32(c)
-        base, step = row * steps[0] + c * steps[1] + start * steps[2], steps[2]
         p, h = s.p[c], s.x[c]
-        target = flat[base : base + n] if step == 1 else s.logits[:n]
+        target, base = _target(grid, item, c, n, flat, steps, s)
         for i in range(n):
-            one = f32(1) if y[i] == positive else f32(0)
+            one = f32(1) if y[i] == i32(c) else f32(0)
             value = w[i] * (p[i] * (h[i] - mean[i]) + slope[i] * (p[i] - one))
             target[i] = encode(value, target[i])
-        if step != 1:
-            for i in range(n):
-                flat[base + i * step] = target[i]
+        _scatter(target, flat, base, steps[2])
 
 
 # ---- all tiles ----------------------------------------------------------------------------------
@@ -523,10 +528,9 @@ def masses_backward_one(voxels, grid, grad, flat, steps):
         for item in range(k * items // grid.workers, (k + 1) * items // grid.workers):
             x, y, weight, _ = _load_one(voxels, grid, item, s)
             row = item // grid.tiles
-            base, step = row * steps[0] + item % grid.tiles * grid.tile * steps[2], steps[2]
-            target = flat[base : base + x.size] if step == 1 else s.stored[: x.size]
+            target, base = _target(grid, item, 0, y.size, flat, steps, s)
             _masses_backward_one(x, y, weight, grad[row, 0], target)
-            _scatter(target, flat, base, step)
+            _scatter(target, flat, base, steps[2])
 
 
 @plain
@@ -660,8 +664,7 @@ def histogram_backward_one(voxels, grid, levels, increments, scale, flat, steps)
         for item in range(k * items // grid.workers, (k + 1) * items // grid.workers):
             x, y, weight, _ = _load_one(voxels, grid, item, s)
             row = item // grid.tiles
-            base, step = row * steps[0] + item % grid.tiles * grid.tile * steps[2], steps[2]
-            target = flat[base : base + x.size] if step == 1 else s.stored[: x.size]
+            target, base = _target(grid, item, 0, y.size, flat, steps, s)
             _cells_one(x, y, levels, 0, p, cell)
             _look_up_one(increments[row, 0], scale[row, 0], cell, y, weight, p, h, target)
-            _scatter(target, flat, base, step)
+            _scatter(target, flat, base, steps[2])
