@@ -61,7 +61,11 @@ def _threads() -> int:
 
 def _run(workers: int, kernel: Callable[..., None], *arguments: object) -> None:
     """Call a threaded kernel with so many threads; one is this thread, and wakes no other."""
+    own = torch.get_num_threads()
     before = numba.get_num_threads()
+    # The first call starts Numba's threads, which sets the number of all that uses OpenMP.
+    if torch.get_num_threads() != own:
+        torch.set_num_threads(own)
     numba.set_num_threads(workers)
     try:
         kernel(*arguments)
