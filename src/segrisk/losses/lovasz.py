@@ -154,7 +154,8 @@ class Lovasz(Loss):
         slopes = slopes.expand(*selected.shape, *slopes.shape[2:])
         terms = kernels.with_slopes(shared, slopes, batch.logits, batch.labels, **given)
         terms = self._collected(torch.where(selected, terms, terms.detach()))
-        positives, total = counts[:, :, 1].sum(-1), counts.sum((-1, -2))
+        sums = counts.sum(-1)
+        positives, total = sums[:, :, 1], sums.sum(-1)
         masses = Confusion(positives, 0 * total, 0 * total, total - positives)
         return self.reduction.mean(terms, self.reduction.kept(masses, selected))
 
