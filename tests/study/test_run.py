@@ -178,6 +178,17 @@ def test_killed_at_several_points_the_same_command_ends_with_the_same_bytes(fini
         assert (out / "report" / name).read_bytes() == expected
 
 
+def test_what_a_kill_left_in_a_write_is_no_part_of_the_cell(tmp_path):
+    store = Store(tmp_path)
+    folder = store.begin("key")
+    (folder / "scores.csv").write_text("x")
+    (folder / ".checkpoint.pt.123.tmp").write_bytes(b"half")
+    store.commit("key")
+    manifest = json.loads((store.finished("key") / "manifest.json").read_text())
+    assert list(manifest) == ["scores.csv"]
+    assert not list(store.finished("key").glob(".*.tmp"))
+
+
 def test_a_killed_parent_leaves_no_worker_behind(segrisk, tmp_path):
     out = tmp_path / "out"
     slow = {**TINY, "schedule": {"cross_entropy": {"max_epochs": 10_000, "stop_after": 9_999}}}

@@ -68,9 +68,11 @@ def _panel(summary: Summary, curve: Curve) -> alt.LayerChart:
     borders = next(iter(curve.binned.values())).bins.edges
     edges = alt.InlineData(values=[{"edge": edge} for edge in borders])
     rules = alt.Chart(edges).mark_rule(strokeDash=[2, 3], color=LINE).encode(x="edge:Q")
-    return alt.layer(rules, band, line, dots).properties(
+    panel = alt.layer(rules, band, line, dots).properties(
         title=f"{curve.task.name} ({curve.task.n_cases})", height=280
     )
+    # Else the dashes' missing legend would take that of the models along.
+    return panel.resolve_legend(strokeDash="independent")
 
 
 def _smooth_rows(summary: Summary, curve: Curve) -> list[dict[str, Any]]:

@@ -77,6 +77,8 @@ class Store:
         folder = self.partial(key)
         for name in ("checkpoint.pt", "progress.json"):
             (folder / name).unlink(missing_ok=True)
+        for path in folder.glob(".*.tmp"):  # what a kill left in the middle of a write
+            path.unlink()
         files = sorted(path.name for path in folder.iterdir())
         write_json(folder / MANIFEST, {name: file_digest(folder / name) for name in files})
         shutil.rmtree(self.finished(key), ignore_errors=True)
