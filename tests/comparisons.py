@@ -3,25 +3,17 @@
 import csv
 from pathlib import Path
 
-import nibabel
 import numpy as np
-from PIL import Image
 from rich.console import Console
 
+from mask_trees import AFFINE, write
 from segrisk.compare.request import Request
 from segrisk.compare.run import comparison, run_comparison
 
 
-def write_mask(path: Path, mask: np.ndarray, affine: np.ndarray | None = None) -> None:
-    """A mask as PNG, NumPy or NIfTI, by the ending of its name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    values = np.asarray(mask).astype(np.uint8)
-    if path.suffix == ".png":
-        Image.fromarray(values).save(path)
-    elif path.suffix == ".npy":
-        np.save(path, values)
-    else:
-        nibabel.save(nibabel.Nifti1Image(values, np.eye(4) if affine is None else affine), path)
+def write_mask(path: Path, mask: np.ndarray, affine: np.ndarray = AFFINE) -> None:
+    """A mask of truth values or labels, in the format that the name says."""
+    write(path, np.asarray(mask).astype(np.uint8), affine)
 
 
 def disc(size: int, radius: float, shift: float = 0.0) -> np.ndarray:

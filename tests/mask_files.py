@@ -3,20 +3,13 @@
 import nibabel
 import numpy as np
 
+from mask_trees import write
 from segrisk.compare.cases import ComparedCase
 
 
 def save(path, labels, spacing=None):
     """Write labels as they are, in the format that the name says."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".npy":
-        np.save(path, labels)
-        return path
-    if path.suffix == ".npz":
-        np.savez_compressed(path, labels)
-        return path
-    nibabel.Nifti1Image(labels, np.diag([*(spacing or (1.0,) * 3), 1.0])).to_filename(path)
-    return path
+    return write(path, labels, np.diag([*(spacing or (1.0,) * 3), 1.0]))
 
 
 def scaled(path, stored, slope, intercept):

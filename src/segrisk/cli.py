@@ -12,7 +12,8 @@ def main() -> None:
             raise
         print(
             f"segrisk: the command line needs '{error.name}', which is not installed.\n"
-            "Install it with:  pip install 'segrisk[cli]'      (compare, bounds, decide)\n"
+            "Install it with:  pip install 'segrisk[cli]'      (losses, bounds, decide)\n"
+            "             or:  pip install 'segrisk[compare]'  (to compare predictions as well)\n"
             "             or:  pip install 'segrisk[study]'    (to train studies as well)",
             file=sys.stderr,
         )

@@ -118,6 +118,7 @@ def request(given: Mapping[str, Any]) -> "Request":
         labels=numbers(given["labels"] or ""),
         columns=dict(pairs("--column", given["column"] or ())),
         task=given.get("task", ""),
+        metric=next(iter(given.get("metric") or ()), "dice"),
         resample_to=given["out"] / "resampled" if given.get("resample") else None,
         **{name: given[name] for name in SHARED},
     )

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -33,6 +34,23 @@ def _die_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
+
+
+def started(workers: int, initializer: Callable[[], None] = enter) -> ProcessPoolExecutor:
+    """Worker processes, spawned, never forked: a fork after OpenMP has run dies inside it."""
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=initializer)
+
+
+def end(pool: ProcessPoolExecutor) -> None:
+    """End the workers at once, whatever they are doing."""
+    processes = list((pool._processes or {}).values())
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in processes:
+        process.terminate()
+    deadline = time.monotonic() + 5
+    for process in processes:
+        process.join(max(0.0, deadline - time.monotonic()))
 
 
 def mapped(
@@ -77,9 +95,7 @@ def _until_a_death(
     keep: Callable[[int, R], None],
 ) -> list[int]:
     """Work `waiting` off; if a process dies, give back what was in flight and leave the rest."""
-    # Spawned, never forked: a fork after OpenMP has run dies inside the numeric libraries.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(workers, len(waiting)), mp_context=context, initializer=enter)
+    pool = started(min(workers, len(waiting)))
     running: dict[Future[R], int] = {}
     try:
         while waiting or running:
@@ -96,9 +112,4 @@ def _until_a_death(
     except BrokenProcessPool:  # while submitting
         return sorted({*running.values(), index})
     finally:
-        processes = list((pool._processes or {}).values())
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.join(5)
+        end(pool)

@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 
 from mask_files import case, save, scene
-from segrisk.compare import measure, slabs
+from segrisk.compare import measure
 from segrisk.compare.evaluate import ScorePlan, evaluate
+from segrisk.data import streams
 from segrisk.data.errors import DataError
 from segrisk.metrics import CONVENTIONS, MEASURES, Region
 from segrisk.scores import read_scores, write_scores
@@ -221,7 +222,9 @@ def test_a_reference_is_read_once_for_all_models_and_seeds(tmp_path, monkeypatch
     cases, _ = compared(tmp_path, count=1, models=3)
     read = []
     monkeypatch.setattr(
-        slabs, "_volume", lambda path, stack, f=slabs._volume: read.append(path) or f(path, stack)
+        streams,
+        "_volume",
+        lambda path, stack, f=streams._volume: read.append(path) or f(path, stack),
     )
     again = [replace(cases[0], seed=seed) for seed in (0, 1)]
     assert len(evaluate(again, PLAN).scores) == 2 * 3 * 2 * 2

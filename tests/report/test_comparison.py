@@ -9,11 +9,21 @@ import numpy as np
 import pytest
 from make_comparison import HOSTILE, MODELS, comparison
 
+from segrisk.metrics import MEASURES
 from segrisk.report import captions
 from segrisk.report.exports import finite
 from segrisk.report.forest import forest, places, significance_map
 from segrisk.report.page import script_json
-from segrisk.report.results import Alternative, CaseInfo, Metric, Model, Results, StatisticsPlan
+from segrisk.report.results import (
+    LABELS,
+    Alternative,
+    CaseInfo,
+    Metric,
+    Model,
+    Results,
+    StatisticsPlan,
+    metric_named,
+)
 from segrisk.report.summary import summarise
 from segrisk.report.tables import all_tables
 from segrisk.report.verdict import verdicts
@@ -267,11 +277,15 @@ def test_given_conventions_are_used_instead():
 # Reading metrics
 
 
-def test_metrics_are_read_by_name_or_as_the_results_say():
-    results = comparison()
-    assert results.metric("hd95_mm").sign == -1 and results.metric("my_score").label == "my score"
-    own = Metric("hd95_mm", "Hausdorff", "lower", "px", 1)
-    assert replace(results, metrics=(own,)).metric("hd95_mm") == own
+@pytest.mark.parametrize("name", MEASURES)
+def test_metrics_have_the_direction_and_unit_that_measuring_gives_them(name):
+    found = metric_named(name)
+    assert (found.better, found.unit) == (MEASURES[name].better, MEASURES[name].unit)
+
+
+def test_every_label_is_of_a_metric_and_others_are_called_by_their_name():
+    assert LABELS.keys() <= MEASURES.keys()
+    assert metric_named("my_score") == Metric("my_score", "my score")
 
 
 def test_a_label_that_lacks_a_score_is_named():

@@ -40,7 +40,7 @@ def decided(segrisk, tmp_path_factory):
 
 def cells(out):
     store = Store(out)
-    return [restore(cell, store.data) for cell in store.read()["cells"]]
+    return restore(store.read(), store.data)
 
 
 def probabilities(out, cell, part):

@@ -12,10 +12,10 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from segrisk.data.content import WHOLE
 from segrisk.data.errors import DataError, shown
 from segrisk.data.images import MASKS, read_mask
 from segrisk.data.readers import Folder
+from segrisk.metrics.counts import no_label
 
 ALONE = 32
 """Up to this many files are read by this process: starting others would take longer."""
@@ -131,16 +131,14 @@ def _by_value(path: Path, values: np.ndarray) -> dict[int, int]:
             [f"{shown(path)}: JPEG changes label values: save it as PNG, or use --threshold 127"]
         )
     if values.dtype.kind == "f":
-        whole = np.rint(values)
-        fractional = values[np.abs(values - whole) > WHOLE]
-        if fractional.size:
+        if (value := no_label(values)) is not None:
             raise DataError(
                 [
-                    f"{shown(path)}: holds {fractional[0]:.4g}, which is no label number: save "
+                    f"{shown(path)}: holds {value:.4g}, which is no label number: save "
                     "whole numbers, or use --threshold 0.5 if these are probabilities"
                 ]
             )
-        values = whole.astype(np.int64)
+        values = np.rint(values).astype(np.int64)
     if values.dtype.kind == "b":
         values = values.view(np.uint8)
     if values.dtype == np.uint8:

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from segrisk.compare.slabs import MaskFile, count_pairs, read_labels
+from segrisk.compare.slabs import count_pairs, read_labels
 from segrisk.data.errors import DataError, shown
+from segrisk.data.streams import MaskFile
 from segrisk.files import digest, file_digest, write_json
 from segrisk.metrics import JointCounts, Region, component_confusions, surface_distances
 from segrisk.similarity import Confusion

@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from segrisk.data.errors import DataError
+from segrisk.sheets import restored
 
 Row = dict[str, str]
 
@@ -14,14 +15,19 @@ def read_rows(path: Path) -> tuple[list[str], list[tuple[int, Row]]]:
     """The columns of a CSV or TSV file, and each row with the number of its line.
 
     The separator is the commonest of tab, semicolon and comma in the first line; a column without
-    a heading, as R and pandas write for the numbers of rows, is left out.
+    a heading, as R and pandas write for the numbers of rows, is left out. What `sheets` neutralised
+    is restored.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             text = file.read()
         separator = max(",;\t", key=text.partition("\n")[0].count)
         lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-        cells = [(lines.line_num, [cell.strip() for cell in line]) for line in lines if any(line)]
+        cells = [
+            (lines.line_num, [restored(cell.strip()) for cell in line])
+            for line in lines
+            if any(line)
+        ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError([f"{path}: cannot be read ({error}): save it as CSV in UTF-8"]) from error
     columns = cells[0][1] if cells else []

@@ -3,20 +3,17 @@
 Only the values of NRRD, MetaImage and picture files are read whole.
 """
 
-import gzip
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
-from segrisk.data.arrays import open_array
-from segrisk.data.errors import UnreadableError, shown
-from segrisk.data.images import ARRAYS, VOLUMES, naming, read_stored, volume_header
+from segrisk.data.images import naming
+from segrisk.data.streams import opened
+from segrisk.metrics.counts import no_label
 
 BLOCK = 1 << 20
-WHOLE = 1e-3  # how far from a whole number a scaled label of a float NIfTI may lie
 FEW = 8  # up to this label a comparison for each is faster than a table
 MANY = 1000  # no mask has so many labels
 
@@ -45,11 +42,9 @@ def mask_content(path: Path) -> Content:
                 if bad:
                     wrong += bad
                     block = block[np.isfinite(block)]
-                whole = np.rint(block)
-                far = np.abs(block - whole) > WHOLE
-                if far.any():
-                    return Content(tuple(sorted(labels)), wrong, float(block[far.argmax()]))
-                block = whole.astype(np.int64)
+                if (value := no_label(block)) is not None:
+                    return Content(tuple(sorted(labels)), wrong, value)
+                block = np.rint(block).astype(np.int64)
             labels |= _present(block)
             if len(labels) > MANY:
                 break
@@ -74,41 +69,7 @@ def _present(block: np.ndarray) -> set[int]:
 
 
 def value_blocks(path: Path) -> Iterator[np.ndarray]:
-    """The values of a mask's file, flat, in the order and the type they are stored in."""
-    name = path.name.lower()
-    if name.endswith(VOLUMES):
-        yield from _volume_blocks(path)
-    elif name.endswith(ARRAYS):
-        with open_array(path) as (stream, (shape, _, dtype)):
-            yield from _stream(path, stream, int(np.prod(shape)), dtype)
-    else:
-        yield read_stored(path).values.reshape(-1)
-
-
-def _volume_blocks(path: Path) -> Iterator[np.ndarray]:
-    import nibabel
-
-    volume = nibabel.load(path)
-    header = volume_header(path, volume)
-    stored = volume.dataobj
-    scaled = (stored.slope, stored.inter) != (1, 0)
-    with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-        file.seek(0)
-        stream = gzip.GzipFile(fileobj=file) if packed else file
-        stream.seek(stored.offset)
-        for block in _stream(path, stream, int(np.prod(header.space)), stored.dtype):
-            yield block * stored.slope + stored.inter if scaled else block
-        stream.read(1)  # at its end a packed file's checksum is compared
-
-
-def _stream(path: Path, stream: IO[bytes], count: int, dtype: np.dtype) -> Iterator[np.ndarray]:
-    while count:
-        data = stream.read(min(count, BLOCK) * dtype.itemsize)
-        block = np.frombuffer(data, dtype, count=len(data) // dtype.itemsize)
-        if not block.size:
-            raise UnreadableError(
-                [f"{shown(path)}: ends {count} values too early: copy or export the file again"]
-            )
-        count -= block.size
-        yield block
+    """The values of a mask's file, flat, in the order that they are stored in."""
+    with opened(path) as mask:
+        for block in mask.blocks(BLOCK):
+            yield mask.values(block)

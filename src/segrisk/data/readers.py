@@ -13,7 +13,6 @@ from typing import TypeVar
 import numpy as np
 
 from segrisk.data.case import Case
-from segrisk.data.content import WHOLE
 from segrisk.data.errors import DataError, DataWarning, shown
 from segrisk.data.images import (
     PICTURES,
@@ -25,6 +24,7 @@ from segrisk.data.images import (
     read_image,
     read_mask,
 )
+from segrisk.metrics.counts import no_label
 
 T = TypeVar("T")
 
@@ -292,16 +292,14 @@ class _Masks:
 def _whole(mask: Grid) -> np.ndarray:
     if mask.values.dtype.kind != "f":
         return mask.values
-    rounded = np.rint(mask.values)
-    fractional = mask.values[np.abs(mask.values - rounded) > WHOLE]
-    if fractional.size:
+    if (value := no_label(mask.values)) is not None:
         raise DataError(
             [
-                f"{shown(mask.path)}: holds {fractional[0]:.4g}, which is no label number: "
+                f"{shown(mask.path)}: holds {value:.4g}, which is no label number: "
                 "save whole numbers, or set `threshold: 0.5` if these are probabilities"
             ]
         )
-    return rounded
+    return np.rint(mask.values)
 
 
 def _cases(pairs: list[_Pair], folder: Folder) -> Iterator[Case]:

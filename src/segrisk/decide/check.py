@@ -12,9 +12,9 @@ from segrisk.data.groups import read_groups
 from segrisk.decide.maps import MapFile, ProbabilityMap, find_maps, read_map
 from segrisk.decide.masks import find_references, mask_names, read_reference
 from segrisk.decision import named_rules
-from segrisk.similarity import Similarity, dice, jaccard
+from segrisk.metrics import METRICS
+from segrisk.similarity import Similarity
 
-METRICS = {"dice": dice, "jaccard": jaccard}
 RULE_FILE, TABLE_FILE = "rule.json", "scores.csv"
 FIXED = ("half", "exact")
 """Rules that need no reference."""

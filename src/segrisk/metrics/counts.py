@@ -155,15 +155,25 @@ def joint_counts(reference: np.ndarray, prediction: np.ndarray) -> JointCounts:
 
 def whole_labels(values: np.ndarray) -> np.ndarray:
     """Values as int64 labels; ValueError where one is not a whole number, or is NaN."""
-    rounded = np.rint(values)
-    with np.errstate(invalid="ignore"):  # infinity from infinity is NaN, which is near nothing
-        wrong = values[~(np.abs(values - rounded) <= WHOLE)]
-    if wrong.size:
+    if (value := no_label(values)) is not None:
         raise ValueError(
-            f"holds {wrong[0]:.6g}, which is no label number: save whole numbers, or threshold "
+            f"holds {value:.6g}, which is no label number: save whole numbers, or threshold "
             "probabilities first"
         )
-    return rounded.astype(np.int64)
+    return np.rint(values).astype(np.int64)
+
+
+def no_label(values: np.ndarray) -> float | None:
+    """The first value that is not a whole number, up to rounding in a header, or is NaN.
+
+    >>> no_label(np.array([1.0, 2.0000001])), no_label(np.array([1.0, 0.5, 0.25]))
+    (None, 0.5)
+    """
+    if values.dtype.kind != "f":
+        return None
+    with np.errstate(invalid="ignore"):  # infinity from infinity is NaN, which is near nothing
+        wrong = ~(np.abs(values - np.rint(values)) <= WHOLE)
+    return float(values[wrong][0]) if wrong.any() else None
 
 
 def narrow(block: np.ndarray) -> np.ndarray | None:

@@ -113,21 +113,24 @@ def decisions(summary: Summary) -> str:
     return (
         f"Means over cases; {sample(summary)}; {summary.results.convention}. No network was "
         "trained anew: each rule was fitted on the validation part of its training and applied to "
-        "the held-out fold. "
-        "Bold: above the same loss at p > 1/2, italic: below it, where the 95 % t interval over "
-        "groups of the difference excludes 0. A dash: the rule reads p as a probability, and the "
-        "loss does not train one."
+        f"the held-out fold. Bold: above the same loss at p > 1/2, italic: below it, where the "
+        f"{_level(summary)} interval of the difference excludes 0. A dash: the rule reads p as a "
+        "probability, and the loss does not train one."
     )
 
 
 def contrasts(summary: Summary) -> str:
     """The caption of the table of contrasts between losses and decisions."""
     return (
-        f"Differences in mean {summary.primary.label}, 95 % t intervals over "
-        "groups, p of the two-sided sign-flip test. Share closed: how much of the gap between the "
+        f"Differences in mean {summary.primary.label}, {_level(summary)} intervals, p of the "
+        "two-sided sign-flip test, each for itself. Share closed: how much of the gap between the "
         "two losses at p > 1/2 the rule closes without training, only where the gap's own interval "
         "lies above 0. All contrasts and metrics stand in decisions.csv."
     )
+
+
+def _level(summary: Summary) -> str:
+    return f"{100 * (1 - summary.results.plan.alpha):g} %"
 
 
 def risks() -> str:
@@ -150,7 +153,6 @@ def surrogates() -> str:
 
 def curve(summary: Summary) -> str:
     """The caption of Figure 1."""
-    level = f"{100 * (1 - summary.results.plan.alpha):g} %"
     left_out = ""
     if summary.left_out:
         names = ", ".join(summary.left_out)
@@ -158,8 +160,8 @@ def curve(summary: Summary) -> str:
     return (
         f"{summary.primary.label} against the foreground fraction. Points: means of ten bins of "
         "equal count (dashed borders), at each bin's median. Lines: local linear means over log "
-        f"size, each from the nearest half of the cases. Bands: {level} intervals over groups, "
-        f"point by point, of at least 5 groups.{left_out}"
+        f"size, each from the nearest half of the cases. Bands: {_level(summary)} intervals over "
+        f"groups, point by point, of at least 5 groups.{left_out}"
     )
 
 
@@ -237,7 +239,6 @@ def _few(names: list[str]) -> str:
 def conventions(summary: Summary) -> list[tuple[str, str]]:
     """What every number on the page means."""
     plan, primary = summary.results.plan, summary.primary.label
-    level = f"{100 * (1 - plan.alpha):g} %"
     how = {
         "loss": "were fixed before the first score",
         "model": "are as the call declared them: choose them before looking at scores",
@@ -268,8 +269,8 @@ def conventions(summary: Summary) -> list[tuple[str, str]]:
         ),
         (
             "Interval",
-            f"{level}, the hull of the group t interval and the studentised bootstrap of groups, "
-            f"{plan.resamples:,} resamples, seed {plan.seed}.",
+            f"{_level(summary)}, the hull of the group t interval and the studentised bootstrap of "
+            f"groups, {plan.resamples:,} resamples, seed {plan.seed}.",
         ),
         (
             "The same",

@@ -3,11 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from segrisk.report.results import Arm, Results
 from segrisk.report.tasks import Scores, TaskInfo, by_case
-from segrisk.statistics import group_sums, group_t_interval, sign_flip
+from segrisk.statistics import PairInterval, bootstrap_intervals, max_t
 
 
 @dataclass(frozen=True)
@@ -55,71 +53,77 @@ def decisions(results: Results, tasks: Sequence[TaskInfo]) -> Decisions | None:
         return None
     scores = by_case(tasks, (*results.scores, *results.arm_scores))
     contrasts = tuple(
-        _contrast(results, scores, task, metric, *pair)
+        contrast
         for task in tasks
         for metric in results.plan.metrics
-        for pair in _pairs(results, task.name)
+        for contrast in _contrasts(results, scores, task, metric)
     )
     return Decisions(scores, contrasts)
 
 
-def _pairs(results: Results, task: str) -> Iterator[tuple[str, str, str, str | None]]:
-    """Each question with the two names it compares, and the loss that a gap is measured from."""
+@dataclass(frozen=True)
+class _Question:
+    """What is compared, and the loss at p > 1/2 that a gap is measured from."""
+
+    text: str
+    a: str
+    b: str
+    origin: str | None = None
+
+
+def _questions(results: Results, task: str) -> Iterator[_Question]:
     arms = [arm for arm in results.arms if arm.task == task]
-    metric_losses = [model for model in results.models if model.family == "metric"]
+    family = {model.name: model.family for model in results.models}
+    of_pixel_losses = [arm for arm in arms if family[arm.model] == "pixel"]
     for arm in arms:
-        yield "what the decision adds", arm.name, arm.model, None
-    for loss in metric_losses:
-        for arm in _of_pixel_losses(results, arms):
-            yield "what a metric-sensitive loss adds to it", loss.name, arm.name, arm.model
-    for loss in metric_losses:
-        own = {arm.decision: arm.name for arm in arms if arm.model == loss.name}
-        for arm in _of_pixel_losses(results, arms):
+        yield _Question("what the decision adds", arm.name, arm.model)
+    for loss in (name for name in family if family[name] == "metric"):
+        for arm in of_pixel_losses:
+            text = "what a metric-sensitive loss adds to it"
+            yield _Question(text, loss, arm.name, origin=arm.model)
+    for loss in (name for name in family if family[name] == "metric"):
+        own = {arm.decision: arm.name for arm in arms if arm.model == loss}
+        for arm in of_pixel_losses:
             if arm.decision in own:
-                yield "both with the decision", own[arm.decision], arm.name, None
+                yield _Question("both with the decision", own[arm.decision], arm.name)
 
 
-def _of_pixel_losses(results: Results, arms: list[Arm]) -> list[Arm]:
-    pixel = {model.name for model in results.models if model.family == "pixel"}
-    return [arm for arm in arms if arm.model in pixel]
-
-
-def _contrast(
-    results: Results,
-    scores: Scores,
-    task: TaskInfo,
-    metric: str,
-    question: str,
-    a: str,
-    b: str,
-    origin: str | None,
-) -> Contrast:
-    plan = results.plan
-
-    def difference(one: str, other: str) -> np.ndarray:
-        return scores[task.name, metric, one] - scores[task.name, metric, other]
-
-    sums = group_sums(difference(a, b), task.groups)
-    interval = group_t_interval(sums) if sums.n_groups > 1 else None
-    return Contrast(
-        task=task.name,
-        metric=metric,
-        question=question,
-        a=a,
-        b=b,
-        difference=sums.mean,
-        low=interval.low if interval else None,
-        high=interval.high if interval else None,
-        p_sign_flip=sign_flip(sums, resamples=plan.resamples, seed=plan.seed).p,
-        closed=None if origin is None else _closed(difference(a, origin), sums.mean, task),
-        n_cases=sums.n_cases,
-        n_groups=sums.n_groups,
+def _contrasts(results: Results, scores: Scores, task: TaskInfo, metric: str) -> Iterator[Contrast]:
+    """Every question on one task and metric: they share every draw."""
+    plan, chance = results.plan, {"resamples": results.plan.resamples, "seed": results.plan.seed}
+    questions = list(_questions(results, task.task))
+    compared = [(question.a, question.b) for question in questions]
+    gaps = [(question.a, question.origin) for question in questions if question.origin]
+    differences = {
+        (a, b): scores[task.name, metric, a] - scores[task.name, metric, b]
+        for a, b in dict.fromkeys([*compared, *gaps])
+    }
+    p_values = max_t(differences, task.groups, **chance).p
+    intervals = (
+        bootstrap_intervals(differences, task.groups, level=1 - plan.alpha, **chance)
+        if task.n_groups > 1
+        else {}
     )
+    for question in questions:
+        pair = question.a, question.b
+        interval = intervals.get(pair)
+        difference = float(differences[pair].mean())
+        yield Contrast(
+            task=task.name,
+            metric=metric,
+            question=question.text,
+            a=question.a,
+            b=question.b,
+            difference=difference,
+            low=interval.low if interval else None,
+            high=interval.high if interval else None,
+            p_sign_flip=p_values[pair],
+            closed=_closed(intervals.get((question.a, question.origin)), difference),
+            n_cases=task.n_cases,
+            n_groups=task.n_groups,
+        )
 
 
-def _closed(gap: np.ndarray, left: float, task: TaskInfo) -> float | None:
-    """The share of a gap of which `left` is left; None where 0 is in the gap's own interval."""
-    sums = group_sums(gap, task.groups)
-    if sums.n_groups < 2 or group_t_interval(sums).low <= 0:
-        return None
-    return 1 - left / sums.mean
+def _closed(gap: PairInterval | None, left: float) -> float | None:
+    """The share of a gap of which `left` is left; None where its interval is not above 0."""
+    return None if gap is None or gap.low <= 0 else 1 - left / gap.difference

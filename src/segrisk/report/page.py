@@ -16,7 +16,7 @@ from segrisk.report import captions
 from segrisk.report.cases import Gallery, page_data
 from segrisk.report.decisions import Contrast
 from segrisk.report.figures import Chart
-from segrisk.report.forest import forest, places, significance_map
+from segrisk.report.forest import CIRCLE, DIAMOND, forest, places, significance_map
 from segrisk.report.styles import styles, themed
 from segrisk.report.summary import Summary, conclusions_changed
 from segrisk.report.tables import Table
@@ -61,6 +61,8 @@ def page(
         forests=[forest(summary, task.name) for task in summary.tasks if summary.by_loss.pairs],
         maps=[significance_map(summary, task.name) for task in summary.tasks],
         rankings=[(task.name, places(summary, task.name)) for task in summary.tasks],
+        circle=CIRCLE,
+        diamond=DIAMOND,
         charts=charts,
         svgs={name: Markup(themed(chart.svg)) for name, chart in charts.items()},
         specifications={

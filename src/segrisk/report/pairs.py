@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 
-from segrisk.report.results import Metric, Results
+from segrisk.report.results import Metric, Results, metric_named
 from segrisk.report.tasks import Scores, TaskInfo
 from segrisk.statistics import (
     Effect,
@@ -24,7 +24,7 @@ from segrisk.statistics import (
     minimum_detectable,
     wilcoxon_test,
 )
-from segrisk.statistics.paired import resampled_shares
+from segrisk.statistics.paired import SIGN_FLIP, resampled_shares
 from segrisk.statistics.verdict import is_one_sided
 
 
@@ -133,7 +133,7 @@ def _pairs(results: Results, task: TaskInfo, scores: Scores) -> list[Pair]:
     )
     pairs = []
     for row, (key, columns) in enumerate(both.items()):
-        metric, sums = results.metric(key[0]), GroupSums(table.sums[row], table.counts)
+        metric, sums = metric_named(key[0]), GroupSums(table.sums[row], table.counts)
         margin = plan.margin if metric.name == plan.primary and key in narrow else None
         pairs.append(
             Pair(
@@ -164,5 +164,5 @@ def _test(sums: GroupSums, tests: MaxT, key: tuple[str, str, str]) -> PairTest:
         sums.n_groups,
         tests.exact,
         tests.resamples,
-        "two-sided sign-flip test of the mean difference",
+        SIGN_FLIP,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from segrisk.losses import Family
+from segrisk.metrics import MEASURES
 from segrisk.scores import Score
 
 
@@ -56,19 +57,30 @@ class Metric:
         return f"{self.label} ({self.unit})" if self.unit else self.label
 
 
-METRICS: Mapping[str, Metric] = {
-    metric.name: metric
-    for metric in (
-        Metric("dice", "Dice score"),
-        Metric("jaccard", "Jaccard index"),
-        Metric("nsd", "Surface Dice"),
-        Metric("hd95_mm", "HD95", "lower", "mm", 2),
-        Metric("assd_mm", "ASSD", "lower", "mm", 2),
-        Metric("volume_difference_ml", "Volume difference", "lower", "ml", 2),
-        Metric("volume_bias_ml", "Volume bias", "zero", "ml", 2),
-    )
+LABELS: Mapping[str, str] = {
+    "dice": "Dice score",
+    "jaccard": "Jaccard index",
+    "nsd": "Surface Dice",
+    "hd95_mm": "HD95",
+    "assd_mm": "ASSD",
+    "volume_difference_ml": "Volume difference",
+    "volume_bias_ml": "Volume bias",
 }
-"""Metrics whose reading is known; others are taken to be better when higher."""
+"""What tables call metrics; others are called by their names."""
+
+
+def metric_named(name: str) -> Metric:
+    """How a metric is read and printed: by its unit and direction in `segrisk.metrics`.
+
+    One that is not known there is taken to be a share, better when higher.
+
+    >>> metric_named("hd95_mm").title, metric_named("f1_of_mine").label
+    ('HD95 (mm)', 'f1 of mine')
+    """
+    label, known = LABELS.get(name, name.replace("_", " ")), MEASURES.get(name)
+    if known is None:
+        return Metric(name, label)
+    return Metric(name, label, known.better, known.unit, 2 if known.unit else 3)
 
 
 @dataclass(frozen=True)
@@ -149,16 +161,9 @@ class Results:
     provenance: dict[str, Any] | None = None
     subject: Literal["loss", "model"] = "loss"
     """What is compared: losses, trained here, or models whose predictions were given."""
-    metrics: tuple[Metric, ...] = ()
-    """How metrics are read that `METRICS` does not know, or reads otherwise."""
     convention: str = "both masks empty scores 1, one empty scores 0, in Dice and Jaccard alike"
     """What empty masks score, in words."""
     alternatives: tuple[Alternative, ...] = ()
-
-    def metric(self, name: str) -> Metric:
-        """How the metric `name` is read and printed."""
-        own = {metric.name: metric for metric in self.metrics}
-        return own.get(name) or METRICS.get(name) or Metric(name, name.replace("_", " "))
 
     def labels(self, task: str) -> tuple[str, ...]:
         """The labels of a task that were scored."""

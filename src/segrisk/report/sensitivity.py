@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 
 from segrisk.report.pairs import Pair
-from segrisk.report.results import Alternative, Results
+from segrisk.report.results import Alternative, Results, metric_named
 from segrisk.report.tasks import Scores, TaskInfo, by_case
 from segrisk.scores import Score
 from segrisk.statistics import holm, max_t
@@ -76,7 +76,7 @@ def _overlap_conventions(results: Results) -> Iterator[Alternative]:
         if score.metric == results.plan.primary
         and {(score.task, score.case, ""), (score.task, score.case, score.label)} & empty
     ]
-    is_overlap = results.metric(results.plan.primary).better == "higher"
+    is_overlap = metric_named(results.plan.primary).better == "higher"
     if is_overlap and all(score.value in (0, 1) for score in own):
         for name, becomes in EMPTY_REFERENCES.items():
             scores = (replace(score, value=becomes.get(score.value, score.value)) for score in own)
@@ -121,7 +121,7 @@ def _judged(
     real: Mapping[tuple[str, str, str], float],
     convention: str,
 ) -> Sensitivity:
-    primary, sign = results.plan.primary, results.metric(results.plan.primary).sign
+    primary, sign = results.plan.primary, metric_named(results.plan.primary).sign
     labels = {model.name: model.label for model in results.models}
     columns = {name: changed[task.name, primary, name] for name in labels}
     means = {name: _mean(values) for name, values in columns.items()}

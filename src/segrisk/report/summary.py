@@ -7,7 +7,7 @@ from segrisk.report.claims import Claim, claims
 from segrisk.report.decisions import Decisions, decisions
 from segrisk.report.marks import Marks, marks
 from segrisk.report.pairs import Pair, all_pairs
-from segrisk.report.results import Metric, Model, Results
+from segrisk.report.results import Metric, Model, Results, metric_named
 from segrisk.report.risks import Risk, Surrogates, risks, surrogates
 from segrisk.report.sensitivity import Sensitivity, sensitivity
 from segrisk.report.sizes import Curve, curve, has_curve
@@ -63,11 +63,11 @@ class Summary:
 
     @property
     def primary(self) -> Metric:
-        return self.results.metric(self.results.plan.primary)
+        return metric_named(self.results.plan.primary)
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
-        return tuple(self.results.metric(name) for name in self.results.plan.metrics)
+        return tuple(metric_named(name) for name in self.results.plan.metrics)
 
     @property
     def labels(self) -> dict[str, str]:
@@ -179,7 +179,7 @@ def _intervals(
 
 
 def _ranks(results: Results, task: TaskInfo, scores: Scores) -> tuple[Rank, ...]:
-    plan, metric = results.plan, results.metric(results.plan.primary)
+    plan, metric = results.plan, metric_named(results.plan.primary)
     columns = {model.name: scores[task.name, metric.name, model.name] for model in results.models}
     if metric.better == "zero":
         # No mean is better for its sign; what is far from 0 in a case is worse.

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from segrisk.report import captions
 from segrisk.report.marks import Marks
+from segrisk.report.results import metric_named
 from segrisk.report.summary import Block, Summary
 
 
@@ -75,13 +76,13 @@ def _table(
 ) -> Table:
     rows = tuple(
         Row(
-            summary.results.metric(metric).title,
+            metric_named(metric).title,
             f"{task.name} ({task.n_cases})",
             tuple(
                 Cell(
-                    _number(summary, block.mean(task.name, metric, model.name), metric),
+                    _number(block.mean(task.name, metric, model.name), metric),
                     marks[task.name, metric, model.name],
-                    _interval(summary, block, (task.name, metric, model.name)),
+                    _interval(block, (task.name, metric, model.name)),
                 )
                 for model in summary.models
             ),
@@ -107,15 +108,15 @@ def _decisions(summary: Summary) -> list[Table]:
             return Cell("–", Marks())
         gain = decisions.gain(arm, metric)
         marks = Marks(bold=(gain.low or 0) > 0, italic=(gain.high or 0) < 0)
-        return Cell(f"{decisions.mean(task, metric, arm.name):.3f}", marks)
+        return Cell(_number(decisions.mean(task, metric, arm.name), metric), marks)
 
     def half(task: str, metric: str, model: str) -> Cell:
-        return Cell(f"{decisions.mean(task, metric, model):.3f}", Marks())
+        return Cell(_number(decisions.mean(task, metric, model), metric), Marks())
 
     models = [model.name for model in summary.models]
     rows = []
     for metric in summary.results.plan.metrics:
-        section = summary.results.metric(metric).title
+        section = metric_named(metric).title
         for task in summary.tasks:
             at_half = tuple(half(task.name, metric, model) for model in models)
             rows.append(Row(section, f"{task.name}, p > 1/2", at_half))
@@ -133,15 +134,15 @@ def _decisions(summary: Summary) -> list[Table]:
     return [Table(title, columns, tuple(rows), captions.decisions(summary))]
 
 
-def _number(summary: Summary, value: float, metric: str) -> str:
-    return f"{value:.{summary.results.metric(metric).digits}f}"
+def _number(value: float, metric: str) -> str:
+    return f"{value:.{metric_named(metric).digits}f}"
 
 
-def _interval(summary: Summary, block: Block, key: tuple[str, str, str]) -> str:
+def _interval(block: Block, key: tuple[str, str, str]) -> str:
     found = block.intervals.get(key)
     if found is None:
         return ""
-    return f"{_number(summary, found.low, key[1])} to {_number(summary, found.high, key[1])}"
+    return f"{_number(found.low, key[1])} to {_number(found.high, key[1])}"
 
 
 def markdown(table: Table) -> str:

@@ -65,6 +65,15 @@ class Task(Strict):
         return self
 
 
+def _named(given: Any, what: str) -> dict[str, Any]:
+    """A name alone is a mapping with that `name`."""
+    if isinstance(given, str):
+        return {"name": given}
+    if not isinstance(given, dict) or "name" not in given:
+        raise ValueError(f"{what}, or a mapping with a `name`")
+    return given
+
+
 class LossChoice(Strict):
     """A loss by its registered name, or by `loss: package.module:Callable`, with its parameters.
 
@@ -81,10 +90,7 @@ class LossChoice(Strict):
     @model_validator(mode="before")
     @classmethod
     def _complete(cls, given: Any) -> Any:
-        if isinstance(given, str):
-            given = {"name": given}
-        if not isinstance(given, dict) or "name" not in given:
-            raise ValueError("a loss is a registered name, or a mapping with a `name`")
+        given = _named(given, "a loss is a registered name")
         filled = {"loss": given["name"], **given}
         # A recorded choice has both: a finished study can be read where its losses are not.
         if not {"label", "family"} <= filled.keys():
@@ -139,10 +145,7 @@ class DecisionChoice(Strict):
     @model_validator(mode="before")
     @classmethod
     def _complete(cls, given: Any) -> Any:
-        if isinstance(given, str):
-            given = {"name": given}
-        if not isinstance(given, dict) or "name" not in given:
-            raise ValueError("a decision is the name of a rule, or a mapping with a `name`")
+        given = _named(given, "a decision is the name of a rule")
         return {"rule": given["name"], **given}
 
     @field_validator("rule")

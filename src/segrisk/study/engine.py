@@ -1,15 +1,14 @@
 """The local engine: persistent worker processes that run whatever cells are missing."""
 
 import errno
-import multiprocessing
 import os
-import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from segrisk.processes import end, started
 from segrisk.study.config import Study
 from segrisk.study.plan import Cell, resolve_device
 from segrisk.study.store import Store, StoreError
@@ -41,7 +40,7 @@ class Engine:
     def run(self, cells: Sequence[Cell]) -> None:
         """Run what is missing of `cells`; failures are left in the store, the others go on."""
         self.waiting = self.store.missing(cells)
-        pool = self._pool()
+        pool = started(self.workers, enter)
         try:
             while self.waiting or self.running:
                 if not self._submit(pool):
@@ -50,18 +49,14 @@ class Engine:
                 if any(isinstance(future.exception(), BrokenProcessPool) for future in done):
                     self._recover()
                     pool.shutdown(wait=False, cancel_futures=True)
-                    pool = self._pool()
+                    pool = started(self.workers, enter)
                     continue
                 for future in done:
                     self._end(self.running.pop(future), future.exception())
                 self.view.update(list(self.running.values()))
         finally:
-            _terminate(pool)
-
-    def _pool(self) -> ProcessPoolExecutor:
-        # Spawned, never forked: a fork after OpenMP has run dies inside the numeric libraries.
-        context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(self.workers, mp_context=context, initializer=enter)
+            # What the workers had begun continues from its checkpoint.
+            end(pool)
 
     def _submit(self, pool: ProcessPoolExecutor) -> bool:
         """Give work to idle workers; False when nothing runs and nothing can be started."""
@@ -123,14 +118,3 @@ def unwritable(store: Store, error: OSError) -> StoreError:
 def default_workers(threads: int) -> int:
     """As many workers as the processors carry with `threads` threads each."""
     return max(1, len(os.sched_getaffinity(0)) // threads)
-
-
-def _terminate(pool: ProcessPoolExecutor) -> None:
-    """End the workers at once: what they had begun continues from its checkpoint."""
-    processes = list((pool._processes or {}).values())
-    pool.shutdown(wait=False, cancel_futures=True)
-    for process in processes:
-        process.terminate()
-    deadline = time.monotonic() + 5
-    for process in processes:
-        process.join(max(0.0, deadline - time.monotonic()))

@@ -1,7 +1,7 @@
 """From a study to its cells, each named by the hash of all that determines its result."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,6 +27,8 @@ COMPONENTS = {
 
 The version of the whole package, or its commit, would void every result at every change.
 """
+
+PARTS = ("train", "validation", "test")
 
 TRAINED = ("preparation", "losses", "networks", "training")
 """The components that weights depend on."""
@@ -174,23 +176,42 @@ def _decision(cell: Cell, decision: DecisionChoice) -> Cell:
     return replace(cell, key=digest(determines)[:32], decision=decision, start=cell.key)
 
 
-def describe(cell: Cell) -> dict[str, Any]:
-    """A cell as JSON: what the store keeps of the plan."""
-    loss = cell.loss.model_dump(mode="json") if cell.loss else None
-    decision = cell.decision.model_dump(mode="json") if cell.decision else None
-    return {**asdict(cell), "loss": loss, "decision": decision, "data": cell.data.name}
+def describe(cells: Sequence[Cell]) -> dict[str, Any]:
+    """Cells as JSON: what the store keeps of the plan. The cells of a fold share its split."""
+    splits: dict[str, dict[int, dict[str, list[int]]]] = {}
+    for cell in cells:
+        parts = {name: list(getattr(cell.split, name)) for name in PARTS}
+        splits.setdefault(cell.task, {})[cell.fold] = parts
+    return {
+        "splits": {task: [own[fold] for fold in sorted(own)] for task, own in splits.items()},
+        "cells": [
+            {
+                **{name: getattr(cell, name) for name in ("key", "task", "fold", "seed", "start")},
+                "loss": cell.loss.model_dump(mode="json") if cell.loss else None,
+                "decision": cell.decision.model_dump(mode="json") if cell.decision else None,
+                "data": cell.data.name,
+            }
+            for cell in cells
+        ],
+    }
 
 
-def restore(described: dict[str, Any], data: Path) -> Cell:
-    """The cell that `describe` gave, with its prepared task under `data`."""
-    split = {key: tuple(value) for key, value in described["split"].items() if key != "fold"}
-    loss, decision = described["loss"], described.get("decision")
-    return Cell(
-        **{
-            **described,
-            "loss": None if loss is None else LossChoice.model_validate(loss),
-            "decision": None if decision is None else DecisionChoice.model_validate(decision),
-            "split": Split(fold=described["split"]["fold"], **split),
-            "data": data / described["data"],
-        }
-    )
+def restore(described: dict[str, Any], data: Path) -> list[Cell]:
+    """The cells that `describe` gave, with their prepared tasks under `data`."""
+    splits = described["splits"]
+    return [
+        Cell(
+            **{
+                **cell,
+                "loss": cell["loss"] and LossChoice.model_validate(cell["loss"]),
+                "decision": cell["decision"] and DecisionChoice.model_validate(cell["decision"]),
+                "split": _split(splits[cell["task"]][cell["fold"]], cell["fold"]),
+                "data": data / cell["data"],
+            }
+        )
+        for cell in described["cells"]
+    ]
+
+
+def _split(parts: dict[str, list[int]], fold: int) -> Split:
+    return Split(fold=fold, **{name: tuple(parts[name]) for name in PARTS})

@@ -1,7 +1,5 @@
 """What a study's networks make of their held-out cases, as files for anybody."""
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +13,7 @@ from segrisk.data.prepare import Entry, PreparedTask
 from segrisk.data.readers import Folder, mask_files
 from segrisk.data.saving import nifti, png
 from segrisk.files import write_bytes, write_text
+from segrisk.sheets import csv_text
 from segrisk.study.config import Study, Task
 from segrisk.study.plan import Cell, resolve_device
 from segrisk.study.store import Store, StoreError
@@ -119,9 +118,5 @@ def _manifest(study: Study, tasks: dict[str, PreparedTask], losses: Iterable[Cel
                 },
             )
             row[cell.loss.name] = f"{cell.task}/{_model(study, cell)}/{_name(entry)}"
-    text = io.StringIO()
     columns = (*KEYS, *(loss.name for loss in study.losses))
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(row for _, row in sorted(rows.items()))
-    return text.getvalue()
+    return csv_text(columns, ([row[name] for name in columns] for _, row in sorted(rows.items())))

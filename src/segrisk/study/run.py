@@ -108,7 +108,7 @@ def _recorded(out: Path) -> tuple[Study, Store, dict[str, PreparedTask], list[Ce
     store = Store(out)
     record = store.read()
     study = validate(Study, record["study"], str(out / "study.json"))
-    cells = [restore(cell, store.data) for cell in record["cells"]]
+    cells = restore(record, store.data)
     tasks = {cell.task: load_prepared(cell.data) for cell in cells}
     return study, store, tasks, cells
 

@@ -148,7 +148,7 @@ class Store:
                 "name": study.name,
                 "declared_statistics": declared,
                 "study": study.model_dump(mode="json"),
-                "cells": [describe(cell) for cell in cells],
+                **describe(cells),
             },
         )
 
