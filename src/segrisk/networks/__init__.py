@@ -2,6 +2,7 @@
 
 from typing import Annotated, Literal
 
+from monai.networks.blocks import ADN, Convolution
 from monai.networks.nets import UNet
 from pydantic import Field
 from torch import nn
@@ -36,11 +37,20 @@ def build(network: Network, *, dimensions: int, channels: int) -> nn.Module:
     >>> unet(torch.zeros(1, 3, 16, 16)).shape
     torch.Size([1, 1, 16, 16])
     """
-    return UNet(
+    features = network.channels[0]
+    unet = UNet(
         spatial_dims=dimensions,
         in_channels=channels,
-        out_channels=1,
+        out_channels=features,
         channels=network.channels,
         strides=(2,) * (len(network.channels) - 1),
         num_res_units=network.residual_units,
+    )
+    # The U-Net ends in features and the logit is read from them: asked for one channel, MONAI's
+    # residual U-Net normalises that channel within each image, and then no voxel of a small object
+    # reaches p = 1/2, whatever the loss.
+    return nn.Sequential(
+        unet,
+        ADN("NA", features, act="PRELU", norm="INSTANCE", norm_dim=dimensions),
+        Convolution(dimensions, features, 1, kernel_size=1, conv_only=True),
     )

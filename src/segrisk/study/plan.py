@@ -18,7 +18,7 @@ from segrisk.study.config import DecisionChoice, LossChoice, Study, Task
 COMPONENTS = {
     "preparation": 1,
     "losses": 2,
-    "networks": 1,
+    "networks": 2,
     "training": 1,
     "scoring": 2,
     "decisions": 1,
