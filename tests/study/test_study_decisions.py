@@ -46,7 +46,7 @@ def cells(out):
 def probabilities(out, cell, part):
     """Each case of a part with its probabilities, predicted anew from the stored weights."""
     task = load_prepared(cell.data)
-    network = build(Network(channels=(4, 8)), dimensions=2, channels=task.channels)
+    network = build(Network(channels=(4, 8)), dimensions=2, channels=task.channels, prior=0.5)
     weights = checkpoint.load(Store(out).finished(cell.start) / "weights.pt")
     network.load_state_dict(weights)
     fabric = Fabric(accelerator="cpu", devices=1)

@@ -28,7 +28,7 @@ def examples():
 
 def train(examples, path, *, loss=None, network=None, **phase):
     torch.manual_seed(0)
-    network = network or build(Network(channels=(4, 8)), dimensions=2, channels=1)
+    network = network or build(Network(channels=(4, 8)), dimensions=2, channels=1, prior=0.5)
     training = Training(
         Phase(**{"learning_rate": 0.01, **phase}), Augmentation(), batch_size=8, seed=1
     )

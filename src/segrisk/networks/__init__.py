@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from monai.networks.blocks import ADN, Convolution
+import torch
 from monai.networks.nets import UNet
 from pydantic import Field
 from torch import nn
@@ -13,15 +13,10 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class Network(Strict):
-    """A U-Net in 2D or 3D: `channels` filters at each level, the size halved between levels.
-
-    `residual_units` convolutions with a skip connection replace the plain one of each level;
-    0 gives the plain U-Net.
-    """
+    """A U-Net in 2D or 3D: `channels` filters at each level, the size halved between levels."""
 
     name: Literal["unet"] = "unet"
     channels: Annotated[tuple[Count, ...], Field(min_length=2)] = (16, 32, 64, 128)
-    residual_units: Annotated[int, Field(ge=0)] = 1
 
     @property
     def stride(self) -> int:
@@ -29,28 +24,35 @@ class Network(Strict):
         return 2 ** (len(self.channels) - 1)
 
 
-def build(network: Network, *, dimensions: int, channels: int) -> nn.Module:
+def build(network: Network, *, dimensions: int, channels: int, prior: float) -> nn.Module:
     """A network from (B, channels, *size) to logits (B, 1, *size), freshly initialised.
 
+    It begins by saying about p = `prior`, the foreground fraction of the training part, everywhere.
+
     >>> import torch
-    >>> unet = build(Network(channels=(4, 8)), dimensions=2, channels=3)
+    >>> unet = build(Network(channels=(4, 8)), dimensions=2, channels=3, prior=0.1)
     >>> unet(torch.zeros(1, 3, 16, 16)).shape
     torch.Size([1, 1, 16, 16])
     """
-    features = network.channels[0]
     unet = UNet(
         spatial_dims=dimensions,
         in_channels=channels,
-        out_channels=features,
+        out_channels=1,
         channels=network.channels,
         strides=(2,) * (len(network.channels) - 1),
-        num_res_units=network.residual_units,
     )
-    # The U-Net ends in features and the logit is read from them: asked for one channel, MONAI's
-    # residual U-Net normalises that channel within each image, and then no voxel of a small object
-    # reaches p = 1/2, whatever the loss.
-    return nn.Sequential(
-        unet,
-        ADN("NA", features, act="PRELU", norm="INSTANCE", norm_dim=dimensions),
-        Convolution(dimensions, features, 1, kernel_size=1, conv_only=True),
-    )
+    begin_at(unet, prior)
+    return unet
+
+
+@torch.no_grad()
+def begin_at(network: nn.Module, prior: float) -> None:
+    """Set the bias of the last layer, which gives the logit, to log(p/(1 − p)) at p = `prior`.
+
+    From p = 1/2, where networks begin otherwise, the many background voxels push every weight
+    towards "no" at first. Features behind a rectifier have one sign, so such weights bound the
+    logit from above: trainings ended with no voxel over p = 1/2, whatever the loss. Source: Lin et
+    al. (2017), Focal Loss for Dense Object Detection, section 4.1.
+    """
+    *_, bias = (p for name, p in network.named_parameters() if name.endswith("bias"))
+    bias.fill_(torch.logit(torch.tensor(prior), eps=1e-6))

@@ -124,7 +124,12 @@ def _load(folder: Path) -> PreparedTask:
 def _network(work: Work, task: PreparedTask) -> nn.Module:
     cell = work.cell
     torch.manual_seed(_seed(cell, "weights"))
-    network = build(work.task.network, dimensions=len(task.size), channels=task.channels)
+    network = build(
+        work.task.network,
+        dimensions=len(task.size),
+        channels=task.channels,
+        prior=_prior(cell, task),
+    )
     if cell.start is not None:
         network.load_state_dict(checkpoint.load(Store(work.root).finished(cell.start) / WEIGHTS))
     return network
@@ -133,8 +138,12 @@ def _network(work: Work, task: PreparedTask) -> nn.Module:
 def _loss(cell: Cell, task: PreparedTask) -> nn.Module:
     if cell.loss is None:
         return CrossEntropy()
-    prior = float(np.mean([task.targets[index].mean() for index in cell.split.train]))
-    return cell.loss.build(prior=prior)
+    return cell.loss.build(prior=_prior(cell, task))
+
+
+def _prior(cell: Cell, task: PreparedTask) -> float:
+    """The foreground fraction of the training part."""
+    return float(np.mean([task.targets[index].mean() for index in cell.split.train]))
 
 
 def _training(work: Work) -> Training:
