@@ -142,6 +142,7 @@ def test_words_name_the_unit():
     words = dict(captions.conventions(summary))
     assert words["Difference"].startswith("Mean over group means of one model minus")
     assert "A group (patient) counts once" in words["Difference"]
+    assert words["Declared"].startswith("Dice score, means over group means, the margin ±0.01")
     assert words["Rank"].startswith("By the mean over group means.")
     assert "Means and slopes here are over cases" in captions.curve(summary)
     before = summarise(make(plan=replace(PLAN, unit="case")))
@@ -239,6 +240,7 @@ def test_the_ranking_across_is_that_of_the_statistics(tmp_path, unit):
     shown = places_across(summary, across)
     assert [place.mean for place in shown] == [f"{one.mean:.2f}" for one in wanted]
     assert [place.p_best for place in shown] == [one.p_best for one in wanted]
+    assert [place.interval for place in shown] == [f"{p.low:g} to {p.high:g}" for p in wanted]
     written = rows(tmp_path / "ranking_across.csv")
     assert [row["model"] for row in written] == [one.model for one in wanted]
     for row, one in zip(written, wanted, strict=True):

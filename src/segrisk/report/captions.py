@@ -270,7 +270,7 @@ def conventions(summary: Summary) -> list[tuple[str, str]]:
         "model": "are as the call declared them: choose them before looking at scores",
     }
     declared = (
-        f"{primary}, the margin ±{plan.margin:g}, the tests and their family "
+        f"{primary}, means over {over}, the margin ±{plan.margin:g}, the tests and their family "
         f"{how[summary.results.subject]}."
     )
     if summary.results.post_hoc:

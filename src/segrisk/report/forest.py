@@ -143,6 +143,8 @@ class Place:
     at: float
     low: float
     high: float
+    interval: str
+    """Of the rank, in words."""
 
 
 def places(summary: Summary, task: str) -> tuple[Place, ...]:
@@ -173,6 +175,7 @@ def _places(
             mean(one),
             one.p_best,
             *map(place, (one.rank, one.low, one.high)),
+            f"{one.low:g} to {one.high:g}",
         )
         for one in own
     )
