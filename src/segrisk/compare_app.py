@@ -27,6 +27,7 @@ def compare(
     alpha: options.Alpha = 0.05,
     resamples: options.Resamples = 9999,
     seed: options.Seed = 0,
+    unit: options.MeanOver = "case",
     missing: options.Missing = "worst",
     unpredicted: options.Unpredicted = "refuse",
     extra: options.Extra = "refuse",

@@ -90,6 +90,10 @@ Margin = Annotated[
 Alpha = Annotated[float, typer.Option(min=0, max=0.5, help="The level of the tests.")]
 Resamples = Annotated[int, typer.Option(min=99, help="Of tests and intervals.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of all resampling.")]
+MeanOver = Annotated[
+    Literal["case", "group_mean"],
+    typer.Option(help="What means and tests are over: cases, or groups, each by its mean."),
+]
 Resample = Annotated[
     bool, typer.Option("--resample", help="Move predictions to their reference's grid.")
 ]
@@ -102,7 +106,8 @@ Workers = Annotated[
 
 POLICIES = ("missing", "unpredicted", "extra", "check_age", "tolerance_mm")
 OF_A_COMPARISON = (
-    "images", "ignore", "primary", "convention", "margin", "alpha", "resamples", "seed", "workers",
+    "images", "ignore", "primary", "convention", "margin", "alpha", "resamples", "seed", "unit",
+    "workers",
 )  # fmt: skip
 SHARED = ("reference", "manifest", "groups", "root", *POLICIES)
 

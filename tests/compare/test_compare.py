@@ -5,8 +5,10 @@ import subprocess
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from comparisons import disc, folders, overlapping, rows, run, scores, write_mask
+from segrisk.commands import app
 from segrisk.data.errors import DataError
 from segrisk.metrics import Region
 from segrisk.scores import COLUMNS
@@ -143,6 +145,55 @@ def test_what_is_tested_is_declared_before_the_first_score(tmp_path):
     assert "Post hoc" in page.read_text()
     declared = json.loads((tmp_path / "out/comparison.json").read_text())
     assert declared["declared"] != declared["used"]
+
+
+def grouped(root):
+    """Twelve cases of four patients, of 6, 2, 2 and 2 scans, and the file of their groups."""
+    labelled_cases = [f"c{index:02d}" for index in range(12)]
+    for index, case in enumerate(labelled_cases):
+        write_mask(root / f"labels/{case}.png", overlapping(50, 40, 50)[0])
+        write_mask(root / f"A/{case}.png", overlapping(50, 45 - 2 * (index < 6), 50)[1])
+        write_mask(root / f"B/{case}.png", overlapping(50, 44, 50)[1])
+    groups = root / "groups.csv"
+    of = ["p0"] * 6 + [f"p{1 + index // 2}" for index in range(6)]
+    lines = "".join(f"{case},{group}\n" for case, group in zip(labelled_cases, of, strict=True))
+    groups.write_text("case,group\n" + lines)
+    return groups
+
+
+def test_the_unit_is_an_option_and_a_change_of_it_is_post_hoc(tmp_path):
+    options = ["--groups", grouped(tmp_path), "--reference", tmp_path / "labels"]
+    options += [f"--model={name}={tmp_path / name}" for name in "AB"]
+    options += ["--out", tmp_path / "out", "--resamples", 199, "--workers", 1]
+
+    def dice(*more):
+        result = CliRunner().invoke(app, ["compare", *map(str, [*options, *more])])
+        assert result.exit_code == 0, result.output
+        return next(r for r in rows(tmp_path / "out/tests.csv") if r["metric"] == "dice")
+
+    by_case = dice()
+    # A's Dice is .86 on six cases of one patient and .9 on six of three; B's is .88 on all.
+    assert float(by_case["difference"]) == pytest.approx(0, abs=1e-12)
+    assert (by_case["mean_over"], by_case["post_hoc"]) == ("case", "False")
+    assert "unit" not in json.loads((tmp_path / "out/comparison.json").read_text())["statistics"]
+    by_group = dice("--unit", "group_mean")
+    assert float(by_group["difference"]) == pytest.approx((3 * 0.02 - 0.02) / 4)
+    assert (by_group["mean_over"], by_group["post_hoc"]) == ("group_mean", "True")
+    assert (by_group["n_cases"], by_group["n_groups"]) == ("12", "4")
+    declared = json.loads((tmp_path / "out/comparison.json").read_text())
+    assert declared["statistics"]["unit"] == "group_mean"
+    assert "each counted once by the mean of its cases" in (tmp_path / "out/table1.md").read_text()
+
+
+def test_means_of_groups_need_groups(tmp_path):
+    labelled(tmp_path)
+    with pytest.raises(DataError, match=r"every case is a group of its own: give --groups \(col"):
+        run(tmp_path / "out", **folders(tmp_path, "A", "B"), unit="group_mean")
+    assert not (tmp_path / "out").exists()
+    table = tmp_path / "wide.csv"
+    table.write_text("case_id,alg_01,alg_02\nc1,0.5,0.6\nc2,0.7,0.8\n")
+    with pytest.raises(DataError, match="--unit group_mean is over the means of groups, but"):
+        run(tmp_path / "out", scores=(table,), unit="group_mean")
 
 
 def test_nobody_s_files_are_written_over(tmp_path):

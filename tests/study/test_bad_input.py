@@ -105,6 +105,14 @@ def changed(**changes):
         (changed(folds=1), "'folds': Input should be greater than or equal to 2, got 1"),
         (changed(statistics={"primary": "dise"}), "metric 'dise' must be one of the metrics"),
         (changed(statistics={"metrics": ["dice", "hd95"]}), "unknown metric 'hd95'"),
+        (
+            changed(statistics={"unit": "patient"}),
+            "'statistics.unit': Input should be 'case' or 'group_mean', got 'patient'",
+        ),
+        (
+            changed(statistics={"unit": "group_mean"}),
+            "every case is a group of its own: give a task's index.csv the column group",
+        ),
         (changed(schedule={"loss": {"lr": 0.1}}), "unknown key"),
         (changed(folds=13), "12 groups cannot fill 13 folds: lower `folds` to 12 or less"),
         (

@@ -27,6 +27,7 @@ from segrisk.report.summary import Summary
 from segrisk.report.tables import console_tables
 from segrisk.report.write import PAGE, write_report
 from segrisk.scores import Score
+from segrisk.statistics import Unit
 
 DECLARED = "comparison.json"
 CACHE = "cache"
@@ -61,6 +62,7 @@ def comparison(
     alpha: float = 0.05,
     resamples: int = 9999,
     seed: int = 0,
+    unit: Unit = "case",
     workers: int | None = None,
     **given: Any,
 ) -> Comparison:
@@ -70,7 +72,7 @@ def comparison(
     if primary not in metrics:
         hint = nearest(primary, metrics)
         raise DataError([f"the primary metric '{primary}' is not among the metrics{hint}"])
-    plan = StatisticsPlan(primary, metrics, alpha, margin, resamples, seed)
+    plan = StatisticsPlan(primary, metrics, alpha, margin, resamples, seed, unit)
     workers = workers or len(os.sched_getaffinity(0))
     return Comparison(replace(request, workers=workers), out, plan, workers=workers, **given)
 
@@ -80,6 +82,7 @@ def run_comparison(comparison: Comparison, console: Console) -> Summary:
     _check_folder(comparison.out)
     with _progress(console) as follow:
         gathered = gather(comparison.request, follow("reading masks"))
+    _check_unit(comparison.statistics.unit, gathered)
     for text in gathered.notes:
         console.print(f"note: {text}", highlight=False, markup=False, soft_wrap=True)
     if gathered.scores:
@@ -106,6 +109,20 @@ def _check_folder(out: Path) -> None:
         )
 
 
+def _check_unit(unit: Unit, gathered: Gathered) -> None:
+    """Means of groups need groups: DataError where every case is one of its own."""
+    rows = gathered.cases or gathered.scores
+    groups = {(row.task, row.case): (row.task, row.group) for row in rows}.values()
+    if unit == "group_mean" and len(set(groups)) == len(groups):
+        raise DataError(
+            [
+                "--unit group_mean is over the means of groups, but every case is a group of its "
+                "own: give --groups (columns case and group) or a manifest with a column group, or "
+                "leave out --unit"
+            ]
+        )
+
+
 def _declare(comparison: Comparison, what: dict[str, Any]) -> bool:
     """Record what is tested, before the first score; whether it was changed since scores exist."""
     path, own = comparison.out / DECLARED, digest(what)
@@ -125,7 +142,7 @@ def _of_masks(
 ) -> tuple[Results, Views]:
     plan = _plan(comparison, gathered)
     what = {
-        "statistics": asdict(comparison.statistics),
+        "statistics": comparison.statistics.declared,
         "scores": _described(plan),
         "models": sorted(gathered.models),
     }
@@ -269,7 +286,7 @@ def _of_tables(comparison: Comparison, gathered: Gathered) -> Results:
         )
     statistics = replace(comparison.statistics, metrics=metrics)
     scores = tuple(score for score in gathered.scores if score.metric in metrics)
-    what = {"statistics": asdict(statistics), "models": sorted(gathered.models)}
+    what = {"statistics": statistics.declared, "models": sorted(gathered.models)}
     groups = {(score.task, score.case): score.group for score in scores}
     return Results(
         name=_name(comparison, gathered),

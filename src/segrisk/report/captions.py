@@ -3,12 +3,18 @@
 import math
 
 from segrisk.report.pairs import Pair
+from segrisk.report.ranks import Across
 from segrisk.report.sizes import CASES_FOR_CURVE
 from segrisk.report.summary import Block, Summary
 from segrisk.report.tasks import TaskInfo
 from segrisk.report.verdict import listed, number
-from segrisk.statistics import ONE_SEED
+from segrisk.statistics import MEAN_OVER, ONE_SEED
 
+OVER_CASES = "Means and slopes here are over cases, for the size is a case's."
+ONCE = (
+    " A group (patient) counts once, by the mean of its cases, however many they are. Size, risks "
+    "and single cases are shown over cases."
+)
 ONE_TRAINING = "The tests speak of these trained models: trained again, the same method may differ."
 
 
@@ -25,14 +31,21 @@ def sample(summary: Summary) -> str:
     return "n = " + ", ".join(parts)
 
 
+def means(summary: Summary) -> str:
+    """What the means of a table are over."""
+    if summary.results.plan.unit == "case":
+        return "Means over cases"
+    return "Means over groups of cases (patients), each counted once by the mean of its cases"
+
+
 def test(summary: Summary, block: Block) -> str:
     """Which test was run on which unit, how often resampled."""
     plan = summary.results.plan
     grouped = any(task.n_groups < task.n_cases for task in summary.tasks)
     unit = "groups of cases (patients)" if grouped else "cases"
     return (
-        f"two-sided sign-flip test of the mean difference over cases, flipping {unit}, "
-        f"{_resamples(block.pairs)}, seed {plan.seed}"
+        f"two-sided sign-flip test of the mean difference over {MEAN_OVER[plan.unit]}, flipping "
+        f"{unit}, {_resamples(block.pairs)}, seed {plan.seed}"
     )
 
 
@@ -85,7 +98,7 @@ def table(summary: Summary, block: Block, *, family: str) -> str:
         marked = "One model: nothing is tested."
     return " ".join(
         [
-            f"Means over cases; {sample(summary)}; {selection(summary, block)}; "
+            f"{means(summary)}; {sample(summary)}; {selection(summary, block)}; "
             f"{summary.results.convention}.",
             marked,
             legend(summary),
@@ -111,7 +124,7 @@ def legend(summary: Summary) -> str:
 def decisions(summary: Summary) -> str:
     """The caption of the table of decision rules."""
     return (
-        f"Means over cases; {sample(summary)}; {summary.results.convention}. No network was "
+        f"{means(summary)}; {sample(summary)}; {summary.results.convention}. No network was "
         "trained anew: each rule was fitted on the validation part of its training and applied to "
         f"the held-out fold. Bold: above the same loss at p > 1/2, italic: below it, where the "
         f"{_level(summary)} interval of the difference excludes 0. A dash: the rule reads p as a "
@@ -122,7 +135,8 @@ def decisions(summary: Summary) -> str:
 def contrasts(summary: Summary) -> str:
     """The caption of the table of contrasts between losses and decisions."""
     return (
-        f"Differences in mean {summary.primary.label}, {_level(summary)} intervals, p of the "
+        f"Differences in mean {summary.primary.label} over "
+        f"{MEAN_OVER[summary.results.plan.unit]}, {_level(summary)} intervals, p of the "
         "two-sided sign-flip test, each for itself. Share closed: how much of the gap between the "
         "two losses at p > 1/2 the rule closes without training, only where the gap's own interval "
         "lies above 0. All contrasts and metrics stand in decisions.csv."
@@ -136,9 +150,9 @@ def _level(summary: Summary) -> str:
 def risks() -> str:
     """The caption of the table of risks."""
     return (
-        "Risk: 1 − the mean score. By Eq. 6 the Jaccard risk lies between the Dice risk and "
-        "φ(Dice risk) = 2x/(1 + x); it reaches φ where all cases score alike, so the last column "
-        "is what their spread costs."
+        "Risk: 1 − the mean score over cases. By Eq. 6 the Jaccard risk lies between the Dice risk "
+        "and φ(Dice risk) = 2x/(1 + x); it reaches φ where all cases score alike, so the last "
+        "column is what their spread costs."
     )
 
 
@@ -153,6 +167,7 @@ def surrogates() -> str:
 
 def curve(summary: Summary) -> str:
     """The caption of Figure 1."""
+    own = "" if summary.results.plan.unit == "case" else f" {OVER_CASES}"
     left_out = ""
     if summary.left_out:
         names = ", ".join(summary.left_out)
@@ -161,7 +176,17 @@ def curve(summary: Summary) -> str:
         f"{summary.primary.label} against the foreground fraction. Points: means of ten bins of "
         "equal count (dashed borders), at each bin's median. Lines: local linear means over log "
         f"size, each from the nearest half of the cases. Bands: {_level(summary)} intervals over "
-        f"groups, point by point, of at least 5 groups.{left_out}"
+        f"groups, point by point, of at least 5 groups.{own}{left_out}"
+    )
+
+
+def across(summary: Summary, ranked: Across) -> str:
+    """What a ranking across data sets says, and what it does not."""
+    return (
+        f"The mean of the ranks on {listed(ranked.tasks)}, which count the same. What is uncertain "
+        "are the patients: the groups of each data set are resampled on their own. The data sets "
+        f"are taken as they are: nothing is said of others. {_level(summary)} intervals of the "
+        "rank; P(best) is no test."
     )
 
 
@@ -239,12 +264,13 @@ def _few(names: list[str]) -> str:
 def conventions(summary: Summary) -> list[tuple[str, str]]:
     """What every number on the page means."""
     plan, primary = summary.results.plan, summary.primary.label
+    over = MEAN_OVER[plan.unit]
     how = {
         "loss": "were fixed before the first score",
         "model": "are as the call declared them: choose them before looking at scores",
     }
     declared = (
-        f"{primary}, the margin ±{plan.margin:g}, the tests and their family "
+        f"{primary}, means over {over}, the margin ±{plan.margin:g}, the tests and their family "
         f"{how[summary.results.subject]}."
     )
     if summary.results.post_hoc:
@@ -253,8 +279,8 @@ def conventions(summary: Summary) -> list[tuple[str, str]]:
         ("Empty masks", f"{_sentence(summary.results.convention)}."),
         (
             "Difference",
-            "Mean over cases of one model minus that of the other: exactly what Table 1 prints. "
-            "Seeds are averaged within a case first.",
+            f"Mean over {over} of one model minus that of the other: exactly what Table 1 prints. "
+            f"Seeds are averaged within a case first.{ONCE if plan.unit == 'group_mean' else ''}",
         ),
         (
             "Test",
@@ -280,8 +306,8 @@ def conventions(summary: Summary) -> list[tuple[str, str]]:
         ),
         (
             "Rank",
-            "By the mean over cases. P(best) and the interval of a rank come from resampled groups "
-            "and say how firm the order is on patients like these; they are no test.",
+            f"By the mean over {over}. P(best) and the interval of a rank come from resampled "
+            "groups and say how firm the order is on patients like these; they are no test.",
         ),
         (
             "Size",

@@ -118,6 +118,7 @@ def _columns(summary: Summary, task: TaskInfo) -> dict[str, Any]:
     return {
         "cases": task.cases,
         "groups": task.groups if grouped else None,
+        "weights": task.weights.round(9).tolist() if task.unit == "group_mean" else None,
         "sizes": [float(f"{f:.3g}") for f in task.fractions] if task.has_sizes else None,
         "scores": {
             metric.name: [

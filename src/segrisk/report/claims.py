@@ -33,7 +33,7 @@ def claims(results: Results, tasks: Sequence[TaskInfo]) -> tuple[Claim, ...]:
             continue
         for a, b in combinations(scores, 2):
             level = 1 - results.plan.alpha
-            own = loss_claim(scores[a], scores[b], folds, task.groups, level=level)
+            own = loss_claim(scores[a], scores[b], folds, task.groups, level=level, unit=task.unit)
             found.append((task.name, a, b, own))
     adjusted = holm([own.p for *_, own in found]).tolist()
     return tuple(Claim(*row, p_value) for row, p_value in zip(found, adjusted, strict=True))

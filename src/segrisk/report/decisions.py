@@ -1,11 +1,11 @@
 """What the decision adds to the loss: rules instead of p > 1/2, on the same predictions."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from segrisk.report.results import Arm, Results
-from segrisk.report.tasks import Scores, TaskInfo, by_case
-from segrisk.statistics import PairInterval, bootstrap_intervals, max_t
+from segrisk.report.tasks import Scores, TaskInfo, by_case, means
+from segrisk.statistics import PairInterval, Unit, bootstrap_intervals, max_t
 
 
 @dataclass(frozen=True)
@@ -28,18 +28,16 @@ class Contrast:
     closed: float | None
     n_cases: int
     n_groups: int
+    mean_over: Unit
 
 
 @dataclass(frozen=True)
 class Decisions:
     """All that is known of the arms of a study."""
 
-    scores: Scores
-    """Of losses and arms alike."""
+    means: Mapping[tuple[str, str, str], float]
+    """Of (task, metric, name), of losses and arms alike."""
     contrasts: tuple[Contrast, ...]
-
-    def mean(self, task: str, metric: str, name: str) -> float:
-        return float(self.scores[task, metric, name].mean())
 
     def gain(self, arm: Arm, metric: str) -> Contrast:
         """What a rule adds to its loss."""
@@ -58,7 +56,7 @@ def decisions(results: Results, tasks: Sequence[TaskInfo]) -> Decisions | None:
         for metric in results.plan.metrics
         for contrast in _contrasts(results, scores, task, metric)
     )
-    return Decisions(scores, contrasts)
+    return Decisions(means(tasks, scores), contrasts)
 
 
 @dataclass(frozen=True)
@@ -98,16 +96,18 @@ def _contrasts(results: Results, scores: Scores, task: TaskInfo, metric: str) ->
         (a, b): scores[task.name, metric, a] - scores[task.name, metric, b]
         for a, b in dict.fromkeys([*compared, *gaps])
     }
-    p_values = max_t(differences, task.groups, **chance).p
+    p_values = max_t(differences, task.groups, unit=task.unit, **chance).p
     intervals = (
-        bootstrap_intervals(differences, task.groups, level=1 - plan.alpha, **chance)
+        bootstrap_intervals(
+            differences, task.groups, level=1 - plan.alpha, unit=task.unit, **chance
+        )
         if task.n_groups > 1
         else {}
     )
     for question in questions:
         pair = question.a, question.b
         interval = intervals.get(pair)
-        difference = float(differences[pair].mean())
+        difference = task.mean(differences[pair])
         yield Contrast(
             task=task.name,
             metric=metric,
@@ -121,6 +121,7 @@ def _contrasts(results: Results, scores: Scores, task: TaskInfo, metric: str) ->
             closed=_closed(intervals.get((question.a, question.origin)), difference),
             n_cases=task.n_cases,
             n_groups=task.n_groups,
+            mean_over=task.unit,
         )
 
 

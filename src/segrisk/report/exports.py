@@ -75,6 +75,7 @@ def _pair_row(summary: Summary, block: Block, task: TaskInfo, pair: Pair) -> dic
         "carriers": pair.effect.carriers,
         "detectable": pair.detectable,
         "convention": summary.results.convention,
+        "mean_over": plan.unit,
     }
 
 
@@ -99,9 +100,32 @@ def mean_rows(summary: Summary) -> Rows:
                         "n_cases": task.n_cases,
                         "n_groups": task.n_groups,
                         "convention": summary.results.convention,
+                        "mean_over": task.unit,
                     }
                 )
     return rows
+
+
+def rank_rows(summary: Summary) -> Rows:
+    """Every place on every task and label."""
+    return [
+        {"task": task.task, "label": task.label, "metric": summary.primary.name}
+        | asdict(place)
+        | {"n_cases": task.n_cases, "n_groups": task.n_groups, "mean_over": task.unit}
+        for task in summary.tasks
+        for place in summary.ranks[task.name]
+    ]
+
+
+def across_rows(summary: Summary) -> Rows:
+    """Every place across data sets; there `mean` is the mean rank."""
+    return [
+        {"tasks": "; ".join(across.tasks), "label": across.label, "metric": summary.primary.name}
+        | asdict(place)
+        | {"n_data_sets": len(across.tasks), "mean_over": summary.results.plan.unit}
+        for across in summary.across
+        for place in across.places
+    ]
 
 
 def as_json(summary: Summary) -> str:
@@ -121,6 +145,7 @@ def as_json(summary: Summary) -> str:
         "ranking": {
             task: [asdict(place) for place in places] for task, places in summary.ranks.items()
         },
+        "ranking_across": [asdict(across) for across in summary.across],
         "size": [
             {"task": curve.task.name, "model_a": trend.a, "model_b": trend.b}
             | asdict(trend.slope)

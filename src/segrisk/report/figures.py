@@ -173,8 +173,15 @@ def figure_cases(summary: Summary) -> alt.LayerChart:
     a, b = (summary.by_loss.scores[task.name, summary.primary.name, name] for name in names[:2])
     places = task.fractions if task.has_sizes else ((a + b) / 2).tolist()
     rows = [
-        {"case": case, "size": place, "difference": float(x - y), "a": float(x), "b": float(y)}
-        for case, place, x, y in zip(task.cases, places, a, b, strict=True)
+        {
+            "case": case,
+            "size": place,
+            "difference": float(x - y),
+            "a": float(x),
+            "b": float(y),
+            "weight": float(weight),
+        }
+        for case, place, x, y, weight in zip(task.cases, places, a, b, task.weights, strict=True)
     ]
     base = alt.Chart(alt.NamedData("cases"))
     title, scale, form = (
@@ -193,8 +200,12 @@ def figure_cases(summary: Summary) -> alt.LayerChart:
         ],
     )
     zero = alt.Chart(alt.InlineData(values=[{"at": 0}])).mark_rule(color=SOFT).encode(y="at:Q")
-    mean = base.mark_rule(color=INK, strokeWidth=2, strokeDash=[6, 3]).encode(
-        y="mean(difference):Q"
+    mean = (
+        base.transform_calculate(part="datum.weight * datum.difference")
+        .transform_aggregate(total="sum(part)", weights="sum(weight)")
+        .transform_calculate(mean="datum.total / datum.weights")
+        .mark_rule(color=INK, strokeWidth=2, strokeDash=[6, 3])
+        .encode(y="mean:Q")
     )
     chart = styled(alt.layer(zero, dots, mean).properties(width=680, height=260))
     chart.datasets = {"cases": rows}

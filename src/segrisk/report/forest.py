@@ -1,12 +1,14 @@
 """What the page draws by itself: differences as a forest, significance as a map, ranks as lines."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from segrisk.report.pairs import Pair
+from segrisk.report.ranks import Across
 from segrisk.report.summary import Summary
 from segrisk.report.verdict import number, p_text
+from segrisk.statistics import Rank
 
 CIRCLE, DIAMOND = "M4.5 0A4.5 4.5 0 1 1-4.5 0A4.5 4.5 0 1 1 4.5 0z", "M0-5.5L5.5 0L0 5.5L-5.5 0z"
 
@@ -141,12 +143,28 @@ class Place:
     at: float
     low: float
     high: float
+    interval: str
+    """Of the rank, in words."""
 
 
 def places(summary: Summary, task: str) -> tuple[Place, ...]:
     """The ranking of one task; places in percent, from the first rank to the last."""
-    own, metric = summary.ranks[task], summary.primary
+    metric = summary.primary
 
+    def mean(one: Rank) -> str:
+        return number(summary.by_loss.mean(task, metric.name, str(one.model)), metric)
+
+    return _places(summary, summary.ranks[task], mean)
+
+
+def places_across(summary: Summary, across: Across) -> tuple[Place, ...]:
+    """The ranking across data sets, by mean rank."""
+    return _places(summary, across.places, lambda one: f"{one.mean:.2f}")
+
+
+def _places(
+    summary: Summary, own: Sequence[Rank], mean: Callable[[Rank], str]
+) -> tuple[Place, ...]:
     def place(rank: float) -> float:
         return 100 * (rank - 1) / max(1, len(own) - 1)
 
@@ -154,9 +172,10 @@ def places(summary: Summary, task: str) -> tuple[Place, ...]:
         Place(
             f"{one.rank:g}",
             summary.labels[str(one.model)],
-            number(summary.by_loss.mean(task, metric.name, str(one.model)), metric),
+            mean(one),
             one.p_best,
             *map(place, (one.rank, one.low, one.high)),
+            f"{one.low:g} to {one.high:g}",
         )
         for one in own
     )

@@ -54,9 +54,9 @@ for (const holder of document.querySelectorAll(".chart[data-chart]")) whenNear.o
 const pairChoices = ["pair-task", "pair-a", "pair-b"].map(byId);
 const pairRows = () => {
   const [target, first, second] = pairChoices.map((choice) => Number(choice.value));
-  const { cases, sizes, scores } = data.targets[target];
+  const { cases, sizes, weights, scores } = data.targets[target];
   const [a, b] = [scores[data.primary][first], scores[data.primary][second]];
-  const rows = cases.map((name, i) => ({ case: name, size: sizes ? sizes[i] : (a[i] + b[i]) / 2, difference: a[i] - b[i], a: a[i], b: b[i] }));
+  const rows = cases.map((name, i) => ({ case: name, size: sizes ? sizes[i] : (a[i] + b[i]) / 2, difference: a[i] - b[i], a: a[i], b: b[i], weight: weights ? weights[i] : 1 }));
   const higher = rows.filter((row) => row.difference > 0).length;
   const lower = rows.filter((row) => row.difference < 0).length;
   byId("pair-a-first").textContent = data.models[first].label;

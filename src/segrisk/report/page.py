@@ -16,12 +16,20 @@ from segrisk.report import captions
 from segrisk.report.cases import Gallery, page_data
 from segrisk.report.decisions import Contrast
 from segrisk.report.figures import Chart
-from segrisk.report.forest import CIRCLE, DIAMOND, forest, places, significance_map
+from segrisk.report.forest import (
+    CIRCLE,
+    DIAMOND,
+    forest,
+    places,
+    places_across,
+    significance_map,
+)
 from segrisk.report.styles import styles, themed
 from segrisk.report.summary import Summary, conclusions_changed
 from segrisk.report.tables import Table
 from segrisk.report.verdict import number, p_text, verdicts
 from segrisk.scores import RISKS, SURROGATES
+from segrisk.statistics import MEAN_OVER
 
 PAIRS_SHOWN = 200
 
@@ -61,6 +69,8 @@ def page(
         forests=[forest(summary, task.name) for task in summary.tasks if summary.by_loss.pairs],
         maps=[significance_map(summary, task.name) for task in summary.tasks],
         rankings=[(task.name, places(summary, task.name)) for task in summary.tasks],
+        across=[(ranked, places_across(summary, ranked)) for ranked in summary.across],
+        mean_over=MEAN_OVER[summary.results.plan.unit],
         circle=CIRCLE,
         diamond=DIAMOND,
         charts=charts,

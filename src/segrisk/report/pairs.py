@@ -24,6 +24,7 @@ from segrisk.statistics import (
     minimum_detectable,
     wilcoxon_test,
 )
+from segrisk.statistics.door import in_unit
 from segrisk.statistics.paired import SIGN_FLIP, resampled_shares
 from segrisk.statistics.verdict import is_one_sided
 
@@ -122,11 +123,11 @@ def _pairs(results: Results, task: TaskInfo, scores: Scores) -> list[Pair]:
         for name, a, b in keys
     }
     differences = {key: a - b for key, (a, b) in both.items()}
-    table = group_table(differences, task.groups)
-    tests = max_t(differences, task.groups, **chance)
+    table = in_unit(group_table(differences, task.groups), task.unit)
+    tests = max_t(differences, task.groups, unit=task.unit, **chance)
     below, above = resampled_shares(table.sums, **chance)
     usual, narrow = (
-        bootstrap_intervals(differences, task.groups, level=level, **chance)
+        bootstrap_intervals(differences, task.groups, level=level, unit=task.unit, **chance)
         if task.n_groups > 1
         else {}
         for level in (1 - plan.alpha, 1 - 2 * plan.alpha)
@@ -140,11 +141,14 @@ def _pairs(results: Results, task: TaskInfo, scores: Scores) -> list[Pair]:
                 task.name,
                 metric,
                 *key[1:],
-                test=_test(sums, tests, key),
+                test=_test(task, sums, tests, key),
                 interval=usual.get(key),
                 equivalence=judge_equivalence(narrow[key], margin) if margin else None,
                 effect=effect(
-                    *columns, task.groups, better="lower" if metric.better == "lower" else "higher"
+                    *columns,
+                    task.groups,
+                    better="lower" if metric.better == "lower" else "higher",
+                    unit=task.unit,
                 ),
                 is_one_sided=is_one_sided(sums),
                 detectable=minimum_detectable(sums, alpha=plan.alpha) if key in usual else None,
@@ -156,13 +160,14 @@ def _pairs(results: Results, task: TaskInfo, scores: Scores) -> list[Pair]:
     return pairs
 
 
-def _test(sums: GroupSums, tests: MaxT, key: tuple[str, str, str]) -> PairTest:
+def _test(task: TaskInfo, sums: GroupSums, tests: MaxT, key: tuple[str, str, str]) -> PairTest:
     return PairTest(
         sums.mean,
         tests.p[key],
-        sums.n_cases,
+        task.n_cases,
         sums.n_groups,
         tests.exact,
         tests.resamples,
         SIGN_FLIP,
+        task.unit,
     )

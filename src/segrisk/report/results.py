@@ -3,12 +3,13 @@
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from segrisk.losses import Family
 from segrisk.metrics import MEASURES
 from segrisk.scores import Score
+from segrisk.statistics import Unit
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,20 @@ class StatisticsPlan:
     margin: float = 0.01
     resamples: int = 9999
     seed: int = 0
+    unit: Unit = "case"
+    """What every mean, difference, test and ranking is over."""
+
+    @property
+    def declared(self) -> dict[str, Any]:
+        """What is hashed before the first score.
+
+        Without the unit where it is the case, so that what was declared before there was a choice
+        keeps its hash.
+        """
+        fields = asdict(self)
+        if self.unit == "case":
+            del fields["unit"]
+        return fields
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from segrisk.report.pairs import Pair
 from segrisk.report.results import Alternative, Results, metric_named
 from segrisk.report.tasks import Scores, TaskInfo, by_case
 from segrisk.scores import Score
-from segrisk.statistics import holm, max_t
+from segrisk.statistics import Unit, case_weights, holm, max_t
 
 NAN = float("nan")
 
@@ -106,9 +106,11 @@ def _tests(results: Results, tasks: Iterable[TaskInfo], changed: Scores) -> Test
             (a, b): columns[a][kept] - columns[b][kept] for a, b in combinations(names, 2)
         }
         if differences and groups:
-            found = max_t(differences, groups, resamples=plan.resamples, seed=plan.seed)
+            found = max_t(
+                differences, groups, resamples=plan.resamples, seed=plan.seed, unit=task.unit
+            )
             for (a, b), values in differences.items():
-                tests[task.name, a, b] = float(values.mean()), found.p[a, b]
+                tests[task.name, a, b] = _mean(values, groups, task.unit), found.p[a, b]
     return tests
 
 
@@ -124,10 +126,10 @@ def _judged(
     primary, sign = results.plan.primary, metric_named(results.plan.primary).sign
     labels = {model.name: model.label for model in results.models}
     columns = {name: changed[task.name, primary, name] for name in labels}
-    means = {name: _mean(values) for name, values in columns.items()}
+    means = {name: _mean_kept(own, task) for name, own in columns.items()}
     changes = []
     best = max(labels, key=lambda name: sign * means[name])
-    before = max(labels, key=lambda name: sign * scores[task.name, primary, name].mean())
+    before = max(labels, key=lambda name: sign * task.mean(scores[task.name, primary, name]))
     if best != before:
         changes.append(f"{labels[best]} is best, not {labels[before]}")
     for pair in pairs:
@@ -142,6 +144,10 @@ def _judged(
     return Sensitivity(task.name, convention, means, kept, tuple(changes))
 
 
-def _mean(values: np.ndarray) -> float:
-    kept = values[~np.isnan(values)]
-    return float(kept.mean()) if len(kept) else NAN
+def _mean_kept(values: np.ndarray, task: TaskInfo) -> float:
+    kept = ~np.isnan(values)
+    return _mean(values[kept], np.array(task.groups)[kept].tolist(), task.unit)
+
+
+def _mean(values: np.ndarray, groups: Sequence[str], unit: Unit) -> float:
+    return float(np.average(values, weights=case_weights(groups, unit))) if groups else NAN

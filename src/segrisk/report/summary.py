@@ -7,13 +7,14 @@ from segrisk.report.claims import Claim, claims
 from segrisk.report.decisions import Decisions, decisions
 from segrisk.report.marks import Marks, marks
 from segrisk.report.pairs import Pair, all_pairs
+from segrisk.report.ranks import Across, ranks, ranks_across
 from segrisk.report.results import Metric, Model, Results, metric_named
 from segrisk.report.risks import Risk, Surrogates, risks, surrogates
 from segrisk.report.sensitivity import Sensitivity, sensitivity
 from segrisk.report.sizes import Curve, curve, has_curve
-from segrisk.report.tasks import Scores, TaskInfo, by_case, task_infos
+from segrisk.report.tasks import Scores, TaskInfo, by_case, means, task_infos
 from segrisk.scores import Score
-from segrisk.statistics import PairInterval, Rank, bootstrap_intervals, ranking
+from segrisk.statistics import PairInterval, Rank, bootstrap_intervals
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Block:
 
     selection: str
     scores: Scores
+    means: Mapping[tuple[str, str, str], float]
+    """Of (task, metric, model), over the plan's unit."""
     pairs: tuple[Pair, ...]
     intervals: Mapping[tuple[str, str, str], PairInterval]
     """Of the mean of (task, metric, model); none where there is one group."""
@@ -31,7 +34,7 @@ class Block:
     """Marks by Holm-adjusted p-values, of the primary metric only."""
 
     def mean(self, task: str, metric: str, model: str) -> float:
-        return float(self.scores[task, metric, model].mean())
+        return self.means[task, metric, model]
 
     def of(self, task: str, metric: str) -> list[Pair]:
         """The pairs of one task and metric."""
@@ -51,6 +54,8 @@ class Summary:
     """Tasks with too few objects for a curve."""
     ranks: Mapping[str, tuple[Rank, ...]]
     """By task, the models by their mean of the primary metric, and how stable that order is."""
+    across: tuple[Across, ...]
+    """The ranking across data sets; none where there is one."""
     sensitivity: tuple[Sensitivity, ...]
     claims: tuple[Claim, ...]
     decisions: Decisions | None
@@ -102,7 +107,8 @@ def summarise(results: Results) -> Summary:
             if has_curve(task)
         ),
         left_out=tuple(task.name for task in tasks if not has_curve(task)),
-        ranks={task.name: _ranks(results, task, by_loss.scores) for task in tasks},
+        ranks={task.name: ranks(results, task, by_loss.scores) for task in tasks},
+        across=ranks_across(results, tasks, by_loss.scores),
         sensitivity=sensitivity(results, tasks, by_loss.scores, by_loss.pairs),
         claims=claims(results, tasks) if results.subject == "loss" else (),
         decisions=decisions(results, tasks),
@@ -141,7 +147,8 @@ def _block(
             if metric == results.plan.primary:
                 p_values = [pair.p_adjusted for pair in own]
                 corrected |= _marked(results, task, metric, own, p_values)
-    return Block(selection, values, pairs, _intervals(results, tasks, values), raw, corrected)
+    intervals = _intervals(results, tasks, values)
+    return Block(selection, values, means(tasks, values), pairs, intervals, raw, corrected)
 
 
 def _marked(
@@ -174,21 +181,6 @@ def _intervals(
                 level=1 - plan.alpha,
                 resamples=plan.resamples,
                 seed=plan.seed,
+                unit=task.unit,
             )
     return found
-
-
-def _ranks(results: Results, task: TaskInfo, scores: Scores) -> tuple[Rank, ...]:
-    plan, metric = results.plan, metric_named(results.plan.primary)
-    columns = {model.name: scores[task.name, metric.name, model.name] for model in results.models}
-    if metric.better == "zero":
-        # No mean is better for its sign; what is far from 0 in a case is worse.
-        columns = {name: abs(column) for name, column in columns.items()}
-    return ranking(
-        columns,
-        task.groups,
-        better="higher" if metric.better == "higher" else "lower",
-        level=1 - plan.alpha,
-        resamples=plan.resamples,
-        seed=plan.seed,
-    )

@@ -108,10 +108,10 @@ def _decisions(summary: Summary) -> list[Table]:
             return Cell("–", Marks())
         gain = decisions.gain(arm, metric)
         marks = Marks(bold=(gain.low or 0) > 0, italic=(gain.high or 0) < 0)
-        return Cell(_number(decisions.mean(task, metric, arm.name), metric), marks)
+        return Cell(_number(decisions.means[task, metric, arm.name], metric), marks)
 
     def half(task: str, metric: str, model: str) -> Cell:
-        return Cell(_number(decisions.mean(task, metric, model), metric), Marks())
+        return Cell(_number(decisions.means[task, metric, model], metric), Marks())
 
     models = [model.name for model in summary.models]
     rows = []

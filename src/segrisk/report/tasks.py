@@ -9,6 +9,7 @@ import numpy as np
 
 from segrisk.report.results import Results
 from segrisk.scores import Score
+from segrisk.statistics import Unit, case_weights
 
 Scores = Mapping[tuple[str, str, str], np.ndarray]
 """(task, metric, model) to the scores (cases,), averaged over seeds, in the task's order."""
@@ -27,6 +28,22 @@ class TaskInfo:
     fractions: tuple[float, ...]
     task: str
     label: str
+    unit: Unit = "case"
+    """What its means are over."""
+
+    def mean(self, values: np.ndarray) -> float:
+        """The mean of `values` (cases,) over the unit: what a table prints.
+
+        >>> task = TaskInfo("t", ("a", "b", "c"), ("p", "p", "q"), (), "t", "1", "group_mean")
+        >>> task.mean(np.array([0.25, 0.75, 1.0]))
+        0.75
+        """
+        return float(np.average(values, weights=self.weights))
+
+    @property
+    def weights(self) -> np.ndarray:
+        """What each case weighs in a mean (cases,)."""
+        return case_weights(self.groups, self.unit)
 
     @property
     def n_cases(self) -> int:
@@ -61,7 +78,14 @@ def _task_info(results: Results, task: str, label: str, name: str) -> TaskInfo:
         tuple(info.fraction for info in own),
         task,
         label,
+        results.plan.unit,
     )
+
+
+def means(tasks: Sequence[TaskInfo], scores: Scores) -> dict[tuple[str, str, str], float]:
+    """The mean over the unit of each (task, metric, model)."""
+    named = {task.name: task for task in tasks}
+    return {key: named[key[0]].mean(values) for key, values in scores.items()}
 
 
 def by_case(tasks: Sequence[TaskInfo], scores: Iterable[Score]) -> Scores:

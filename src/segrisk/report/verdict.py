@@ -7,7 +7,7 @@ from segrisk.report.pairs import Pair
 from segrisk.report.results import Metric, Model
 from segrisk.report.summary import Summary
 from segrisk.report.tasks import TaskInfo
-from segrisk.statistics import no_mark_possible
+from segrisk.statistics import MEAN_OVER, no_mark_possible
 from segrisk.statistics.equivalence import GROUPS_FOR_EQUIVALENCE
 
 
@@ -30,11 +30,12 @@ def _verdict(summary: Summary, task: TaskInfo) -> Verdict:
     best, *others = summary.ranked[task.name]
     mean = number(summary.by_loss.mean(task.name, metric.name, best.name), metric)
     if not others:
-        finding = f"{best.label} has a mean {metric.label} of {mean} on {task.name}."
+        finding = f"{best.label} has a mean {metric.label}{over(task)} of {mean} on {task.name}."
         return Verdict(task.name, finding, "With one model nothing is compared.")
     pairs = summary.by_loss.of(task.name, metric.name)
     if metric.better == "zero":
-        finding = f"{best.label} is nearest to 0 on {task.name} in the mean of |{metric.label}|."
+        what = f"the mean of |{metric.label}|{over(task)}"
+        finding = f"{best.label} is nearest to 0 on {task.name} in {what}."
         return Verdict(task.name, finding, "No mean of it is better for its sign: see the tables.")
     own = {other.name: next(p for p in pairs if p.of(best.name, other.name)) for other in others}
     return Verdict(
@@ -77,7 +78,8 @@ def _finding(
     else:
         smallest = min(own[other.name].p_adjusted for other in others)
         claim = f"after correction it is not shown to be better than any ({p_text(smallest)})"
-    return f"{best.label} has the best mean {metric.label} on {task.name}, {mean}, {lead}; {claim}."
+    what = f"mean {metric.label}{over(task)}"
+    return f"{best.label} has the best {what} on {task.name}, {mean}, {lead}; {claim}."
 
 
 def _limits(
@@ -116,6 +118,15 @@ def _limits(
         parts = [f"{units(task)} support neither an interval nor a claim"]
     text = "; ".join(parts)
     return text[0].upper() + text[1:] + "."
+
+
+def over(task: TaskInfo) -> str:
+    """What a mean is over, where that is not the cases.
+
+    >>> over(TaskInfo("t", ("a", "b"), ("p", "p"), (0.1, 0.2), "t", "1", "group_mean"))
+    ' over group means'
+    """
+    return "" if task.unit == "case" else f" over {MEAN_OVER[task.unit]}"
 
 
 def units(task: TaskInfo) -> str:

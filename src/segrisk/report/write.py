@@ -9,9 +9,11 @@ from segrisk.report.cases import gallery
 from segrisk.report.exports import (
     NO_PARQUET,
     TESTS,
+    across_rows,
     as_json,
     mean_rows,
     pair_rows,
+    rank_rows,
     write_parquet,
     write_table,
 )
@@ -44,6 +46,9 @@ def write_report(results: Results, folder: str | Path, views: MakeView | None = 
     summary = summarise(results)
     has_parquet = write_table(folder / "tests", pair_rows(summary), TESTS)
     write_table(folder / "means", mean_rows(summary))
+    write_table(folder / "ranking", rank_rows(summary))
+    if summary.across:
+        write_table(folder / "ranking_across", across_rows(summary))
     write_parquet(folder / "scores.parquet", COLUMNS, map(astuple, sorted(results.scores)))
     for name, scores in _scores(results):
         write_scores(folder / f"{name}.csv", scores)

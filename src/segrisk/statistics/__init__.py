@@ -4,7 +4,10 @@ from segrisk.statistics.bootstrap import METHODS as METHODS
 from segrisk.statistics.bootstrap import PairInterval as PairInterval
 from segrisk.statistics.bootstrap import bootstrap_intervals as bootstrap_intervals
 from segrisk.statistics.bootstrap import paired_bootstrap as paired_bootstrap
+from segrisk.statistics.door import MEAN_OVER as MEAN_OVER
+from segrisk.statistics.door import Unit as Unit
 from segrisk.statistics.door import case_differences as case_differences
+from segrisk.statistics.door import case_weights as case_weights
 from segrisk.statistics.door import paired_sums as paired_sums
 from segrisk.statistics.door import per_case as per_case
 from segrisk.statistics.effects import Effect as Effect

@@ -5,7 +5,7 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from segrisk.statistics.groups import GroupSums, GroupTable, case_groups, group_sums
+from segrisk.statistics.groups import GroupSums, GroupTable, case_groups, group_ranks, group_sums
 
 Unit = Literal["case", "group_mean"]
 """What the mean is taken over: cases, as Table 1 does, or the means of groups."""
@@ -74,9 +74,27 @@ def paired_sums(
 
 def in_unit(table: Table, unit: Unit) -> Table:
     """The table as it is, or with each group's mean as one case; ValueError for another unit."""
+    check_unit(unit)
+    return table if unit == "case" else table.group_means()
+
+
+def case_weights(groups: Iterable[Hashable], unit: Unit = "case") -> np.ndarray:
+    """What each case weighs in the mean over the unit: 1, or 1 over its group's number of cases.
+
+    Raises ValueError for another unit and for names of groups that are missing or mixed.
+
+    >>> case_weights(["p", "p", "q"], "group_mean")
+    array([0.5, 0.5, 1. ])
+    """
+    check_unit(unit)
+    group_of = group_ranks(list(groups))
+    return np.ones(len(group_of)) if unit == "case" else 1 / np.bincount(group_of)[group_of]
+
+
+def check_unit(unit: Unit) -> None:
+    """ValueError for anything but a key of MEAN_OVER."""
     if unit not in MEAN_OVER:
         raise ValueError(f"the unit must be one of {list(MEAN_OVER)}, got {unit!r}")
-    return table if unit == "case" else table.group_means()
 
 
 def sign_of(better: Better) -> int:

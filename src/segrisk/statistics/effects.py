@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from segrisk.statistics.door import Better, case_differences, sign_of
+from segrisk.statistics.door import Better, Unit, case_differences, in_unit, sign_of
 from segrisk.statistics.groups import GroupSums, case_groups, group_sums
 from segrisk.statistics.intervals import standard_error
 from segrisk.statistics.resampling import TIE
@@ -14,7 +14,10 @@ from segrisk.statistics.resampling import TIE
 
 @dataclass(frozen=True)
 class Effect:
-    """The difference a − b beside its significance; wins are a's, as `better` says."""
+    """The difference a − b beside its significance; wins are a's, as `better` says.
+
+    Wins, ties, losses and carriers count cases, or groups where the unit is the group mean.
+    """
 
     difference: float
     size: float
@@ -23,9 +26,9 @@ class Effect:
     ties: int
     losses: int
     win_rate: float
-    """Share of the cases that a wins, ties counted as half."""
+    """Share that a wins, ties counted as half."""
     carriers: int
-    """`carriers` of the cases."""
+    """`carriers` of the cases, or of the groups' means."""
     group_carriers: int
     """`carriers` of the groups."""
     n_cases: int
@@ -33,30 +36,41 @@ class Effect:
 
 
 def effect(
-    a: Any, b: Any, groups: Iterable[Hashable] | None = None, *, better: Better = "higher"
+    a: Any,
+    b: Any,
+    groups: Iterable[Hashable] | None = None,
+    *,
+    better: Better = "higher",
+    unit: Unit = "case",
 ) -> Effect:
     """Describe the difference of two models' scores (cases,) or (cases, seeds) of the same cases.
 
-    Raises ValueError for scores that do not pair up or are not finite, and for another `better`.
+    Raises ValueError for scores that do not pair up or are not finite, and for another `better` or
+    unit.
 
     >>> found = effect([0.8, 0.7, 0.9, 0.2], [0.79, 0.69, 0.89, 0.6])
     >>> print(f"{found.difference:.4f}; wins {found.wins} of 4; carried by {found.carriers} case")
     -0.0925; wins 3 of 4; carried by 1 case
     """
     differences = case_differences(a, b)
-    sums = group_sums(differences, case_groups(groups, len(differences)))
-    gains = sign_of(better) * differences
-    wins, ties = int((gains > 0).sum()), int((gains == 0).sum())
+    names = case_groups(groups, len(differences))
+    sums = in_unit(group_sums(differences, names), unit)
+    units = names if unit == "group_mean" else case_groups(None, len(differences))
+    each = group_sums(differences, units).group_means().sums
+    # Differences that cancel in a group may leave what rounding did; a case's own is 0 or is not.
+    tie = TIE * group_sums(np.abs(differences), units).group_means().sums
+    wins = int((sign_of(better) * each > tie).sum())
+    ties = int((np.abs(each) <= tie).sum())
     return Effect(
         difference=sums.mean,
         size=effect_size(sums),
         wins=wins,
         ties=ties,
-        losses=len(gains) - wins - ties,
-        win_rate=(wins + ties / 2) / len(gains),
-        carriers=carriers(differences),
+        losses=len(each) - wins - ties,
+        win_rate=(wins + ties / 2) / len(each),
+        carriers=carriers(each),
         group_carriers=carriers(sums.sums),
-        n_cases=sums.n_cases,
+        n_cases=len(differences),
         n_groups=sums.n_groups,
     )
 

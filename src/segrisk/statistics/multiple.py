@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from segrisk.statistics.door import per_case
+from segrisk.statistics.door import Unit, in_unit, per_case
 from segrisk.statistics.groups import case_groups, group_sums
 from segrisk.statistics.resampling import (
     EXACT_GROUPS,
@@ -67,6 +67,7 @@ def max_t(
     *,
     resamples: int = 9999,
     seed: int = 0,
+    unit: Unit = "case",
 ) -> MaxT:
     """The sign-flip tests of a declared family, adjusted by the law of their largest statistic.
 
@@ -83,14 +84,15 @@ def max_t(
     sequence for all or one by each name; equal names of groups flip together, so groups of
     different data sets need different names.
 
-    Raises ValueError for an empty family, for names without groups, and as `group_sums` does.
+    Raises ValueError for an empty family, for names without groups, for another unit, and as
+    `group_sums` does.
 
     >>> found = max_t({"dice": [0.1, 0.2, 0.3], "jaccard": [0.1, 0.3, 0.4]}, "pqr")
     >>> found.p_adjusted, found.family, found.resamples
     ({'dice': 0.25, 'jaccard': 0.25}, ('dice', 'jaccard'), 8)
     """
     check_resamples(resamples)
-    sums = _sums_of_all(differences, groups)
+    sums = _sums_of_all(differences, groups, unit)
     p, adjusted = step_down(sums, resamples=resamples, seed=seed)
     count = sums.shape[1]
     exact = count <= EXACT_GROUPS
@@ -130,6 +132,7 @@ def step_down(sums: np.ndarray, *, resamples: int, seed: int) -> tuple[np.ndarra
 def _sums_of_all(
     differences: Mapping[Hashable, Any],
     groups: Iterable[Hashable] | Mapping[Hashable, Iterable[Hashable]] | None,
+    unit: Unit,
 ) -> np.ndarray:
     """Sums (comparisons, groups) over the groups of all; 0 where a comparison lacks a group."""
     if not differences:
@@ -143,7 +146,7 @@ def _sums_of_all(
     else:
         shared = None if groups is None else list(groups)
         names = {name: case_groups(shared, len(row)) for name, row in values.items()}
-    tables = [group_sums(row, names[name]) for name, row in values.items()]
+    tables = [in_unit(group_sums(row, names[name]), unit) for name, row in values.items()]
     every = sorted(set().union(*names.values()))
     place = {group: index for index, group in enumerate(every)}
     sums = np.zeros((len(tables), len(every)))

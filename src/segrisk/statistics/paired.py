@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy.stats import wilcoxon
 
-from segrisk.statistics.door import Unit, case_differences, paired_sums, per_case
+from segrisk.statistics.door import Unit, case_differences, in_unit, paired_sums, per_case
 from segrisk.statistics.groups import GroupSums, case_groups, group_sums
 from segrisk.statistics.resampling import (
     EXACT_GROUPS,
@@ -197,13 +197,14 @@ def bootstrap_test(
     seed: int = 0,
     *,
     reading: Reading = "resampled_means",
+    unit: Unit = "case",
 ) -> PairTest:
     """The paper's "non-parametric test (bootstrapping)", in either reading of its authors' code.
 
     `resampled_means` and `swapped_ranks` say what each does; `method` names the one in force. The
     difference is that of the means in both. For scores and `groups` see `sign_flip_test`.
 
-    Raises ValueError for another reading, and as `sign_flip_test` does.
+    Raises ValueError for another reading or unit, and as `sign_flip_test` does.
 
     >>> a, b = [0.8, 0.9, 0.7, 0.8], [0.7, 0.8, 0.6, 0.9]
     >>> for reading in ("resampled_means", "swapped_ranks"):
@@ -213,13 +214,14 @@ def bootstrap_test(
     """
     differences = case_differences(a, b)
     names = case_groups(groups, len(differences))
-    sums = group_sums(differences, names)
+    sums = in_unit(group_sums(differences, names), unit)
+    said = {"n_cases": len(differences), "unit": unit}
     if reading == "resampled_means":
-        return resampled_means(sums, resamples=resamples, seed=seed)
+        return replace(resampled_means(sums, resamples=resamples, seed=seed), **said)
     if reading == "swapped_ranks":
-        ranks = group_sums(np.sign(differences), names)
+        ranks = in_unit(group_sums(np.sign(differences), names), unit)
         test = swapped_ranks(ranks, resamples=resamples, seed=seed)
-        return replace(test, difference=sums.mean)
+        return replace(test, difference=sums.mean, **said)
     raise ValueError(f"the reading must be 'resampled_means' or 'swapped_ranks', got {reading!r}")
 
 

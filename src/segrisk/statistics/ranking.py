@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import rankdata
 
-from segrisk.statistics.door import Better, per_case, sign_of
+from segrisk.statistics.door import Better, Unit, in_unit, per_case, sign_of
 from segrisk.statistics.groups import case_groups, group_table
 from segrisk.statistics.intervals import check_level
 from segrisk.statistics.resampling import check_resamples, draw_means
@@ -19,7 +19,7 @@ class Rank:
 
     model: Hashable
     mean: float
-    """The mean over cases; across data sets, the mean of its ranks."""
+    """The mean over the unit; across data sets, the mean of its ranks."""
     rank: float
     """1 is best; models that are equal share the mean of their places."""
     p_best: float
@@ -41,15 +41,16 @@ def ranking(
     level: float = 0.95,
     resamples: int = 9999,
     seed: int = 0,
+    unit: Unit = "case",
 ) -> tuple[Rank, ...]:
-    """The models by their mean over cases, the best first, with the stability of each place.
+    """The models by their mean over the unit, the best first, with the stability of each place.
 
     Groups are resampled once for all models, so that what makes a case hard for all moves no rank.
     The interval of a rank runs between its (1 ± level)/2 quantiles over resamples. P(best) says how
     firm the order is on patients like these; it is neither a test nor the probability of being
     best in truth.
 
-    Raises ValueError for no models, and as `group_table` does.
+    Raises ValueError for no models, for another unit, and as `group_table` does.
 
     >>> scores = {"A": [0.9, 0.8, 0.7, 0.9], "B": [0.8, 0.7, 0.6, 0.8], "C": [0.8, 0.9, 0.5, 0.9]}
     >>> [(place.model, place.rank, place.low, place.high) for place in ranking(scores)]
@@ -57,7 +58,7 @@ def ranking(
     """
     check_level(level)
     check_resamples(resamples)
-    means, drawn = _means(scores, groups, resamples, seed)
+    means, drawn = _means(scores, groups, unit, resamples, seed)
     sign = sign_of(better)
     return _places(tuple(scores), means, ranks(sign * means), ranks(sign * drawn), level)
 
@@ -70,6 +71,7 @@ def ranking_across(
     level: float = 0.95,
     resamples: int = 9999,
     seed: int = 0,
+    unit: Unit = "case",
 ) -> tuple[Rank, ...]:
     """The models by the mean of their ranks on each data set, which count the same.
 
@@ -102,7 +104,7 @@ def ranking_across(
         ordered = {model: scores[model] for model in models}
         own = None if groups is None else groups[name]
         # Another seed for each, or equal data sets would be resampled alike.
-        means, resampled = _means(ordered, own, resamples, seed + number)
+        means, resampled = _means(ordered, own, unit, resamples, seed + number)
         observed.append(ranks(sign * means))
         drawn.append(ranks(sign * resampled))
     mean_ranks = np.mean(observed, axis=0)
@@ -118,12 +120,12 @@ def ranks(values: np.ndarray) -> np.ndarray:
 
 
 def _means(
-    scores: Scores, groups: Iterable[Hashable] | None, resamples: int, seed: int
+    scores: Scores, groups: Iterable[Hashable] | None, unit: Unit, resamples: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Means (models,), and resampled on shared draws (resamples, models)."""
     values = {model: per_case(row, f"the scores of {model}") for model, row in scores.items()}
     count = len(next(iter(values.values()), ()))
-    table = group_table(values, case_groups(groups, count))
+    table = in_unit(group_table(values, case_groups(groups, count)), unit)
     drawn = draw_means(table.sums, table.counts, resamples=resamples, seed=seed)
     return table.sums.sum(axis=1) / table.counts.sum(), drawn
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from scipy.stats import t
 
-from segrisk.statistics.door import paired_sums
-from segrisk.statistics.groups import group_ranks
+from segrisk.statistics.door import Unit, case_weights, paired_sums
+from segrisk.statistics.groups import case_groups, group_ranks
 from segrisk.statistics.intervals import check_groups, check_level, standard_error
 
 ONE_SEED = "With one seed the tests speak of these trained models, not of the losses in general."
@@ -41,6 +41,7 @@ def loss_claim(
     groups: Iterable[Hashable] | None = None,
     *,
     level: float = 0.95,
+    unit: Unit = "case",
 ) -> LossClaim:
     """Is the mean of loss a above that of b over trainings, not only over cases?
 
@@ -52,7 +53,8 @@ def loss_claim(
 
     the latter s²(run)/(folds · seeds) for equal folds. s²(case)/n is the square of the group t
     interval's error. t = difference/√Var has folds · (seeds − 1) degrees of freedom, those of
-    s²(run): never too many.
+    s²(run): never too many. With `unit="group_mean"` a case weighs 1 over the number of cases of
+    its group, in d_fs and in n_f/n alike.
 
     Raises ValueError for one seed, of which no such claim can be made; for scores of other shapes,
     that do not pair up or are not finite; and for fewer than 2 groups.
@@ -66,10 +68,12 @@ def loss_claim(
     check_level(level)
     first, second, fold_of = _door(a, b, folds)
     cases, seeds = first.shape
-    sums = paired_sums(first, second, groups)
+    names = case_groups(groups, cases)
+    sums = paired_sums(first, second, names, unit=unit)
     check_groups(sums.n_groups)
-    share = np.bincount(fold_of) / cases
-    means = fold_means(first - second, fold_of)
+    weights = case_weights(names, unit)
+    share = np.bincount(fold_of, weights) / weights.sum()
+    means = fold_means(first - second, fold_of, weights)
     error = float(run_error(sums.sums, sums.counts, means, share))
     degrees = len(share) * (seeds - 1)
     half = error * float(t.ppf((1 + level) / 2, degrees))
@@ -104,9 +108,9 @@ def _door(a: Any, b: Any, folds: Iterable[Hashable]) -> tuple[np.ndarray, np.nda
     return first, second, fold_of
 
 
-def fold_means(differences: np.ndarray, fold_of: np.ndarray) -> np.ndarray:
-    """(…, cases, seeds) to the mean of each run (…, folds, seeds)."""
-    member = np.arange(fold_of.max() + 1)[:, None] == fold_of
+def fold_means(differences: np.ndarray, fold_of: np.ndarray, weights: Any = 1.0) -> np.ndarray:
+    """(…, cases, seeds), with `weights` (cases,), to the mean of each run (…, folds, seeds)."""
+    member = (np.arange(fold_of.max() + 1)[:, None] == fold_of) * weights
     return (member / member.sum(axis=1, keepdims=True)) @ differences
 
 

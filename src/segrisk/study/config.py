@@ -8,7 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 from torch import nn
 
 from segrisk.configuration import ConfigurationError, Strict, read_yaml, validate
@@ -20,6 +26,7 @@ from segrisk.losses.registry import find_loss
 from segrisk.metrics import METRICS
 from segrisk.names import nearest
 from segrisk.networks import Network
+from segrisk.statistics import Unit
 from segrisk.training.config import Augmentation, Device, Positive, Precision, Schedule
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
@@ -176,6 +183,15 @@ class Statistics(Strict):
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.01
     resamples: Annotated[int, Field(ge=99)] = 9999
     seed: Annotated[int, Field(ge=0)] = 0
+    unit: Unit = "case"
+
+    @model_serializer(mode="wrap")
+    def _declared(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without the unit where it is the case: what was declared before keeps its hash."""
+        fields = handler(self)
+        if self.unit == "case":
+            del fields["unit"]
+        return fields
 
     @model_validator(mode="after")
     def _metrics_known(self) -> "Statistics":

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from segrisk.configuration import validate
+from segrisk.configuration import ConfigurationError, validate
 from segrisk.data.prepare import PreparedTask, load_prepared
 from segrisk.report.tables import console_tables
 from segrisk.report.write import PAGE, write_report
@@ -54,6 +54,7 @@ def _prepare(
 ) -> tuple[dict[str, PreparedTask], list[Cell]]:
     with console.status("reading and checking the data"):
         tasks = prepare_tasks(study, store.data)
+        _check_unit(study, tasks)
         cells = plan(study, tasks)
     for name, task in tasks.items():
         groups = len({entry.group for entry in task.entries})
@@ -64,6 +65,16 @@ def _prepare(
             highlight=False,
         )
     return tasks, cells
+
+
+def _check_unit(study: Study, tasks: dict[str, PreparedTask]) -> None:
+    """Means of groups need groups: ConfigurationError where every case is one of its own."""
+    groups = [(name, entry.group) for name, task in tasks.items() for entry in task.entries]
+    if study.statistics.unit == "group_mean" and len(set(groups)) == len(groups):
+        raise ConfigurationError(
+            "'statistics.unit' is group_mean, the means of groups, but every case is a group of "
+            "its own: give a task's index.csv the column group, or leave out the unit"
+        )
 
 
 def _train(
