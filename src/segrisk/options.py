@@ -136,7 +136,7 @@ def regions(texts: Iterable[str]) -> "tuple[Region, ...]":
 
     try:
         return tuple(
-            Region(name, numbers(values, f"--region {name}"))
+            Region(name, numbers(values, f"--region {name}:"))
             for name, values in pairs("--region", texts)
         )
     except DataError:

@@ -45,7 +45,7 @@ def complete(tables: Iterable[Table], request: Request) -> tuple[list[Score], li
 def _nameless(scores: Iterable[Score]) -> Iterator[Finding]:
     for what in ("model", "case"):
         if count := sum(not getattr(score, what) for score in scores):
-            yield Finding("table", f"{count} scores are of no {what}: fill in its name")
+            yield Finding("table", f"the tables hold {count} scores of no {what}: fill in its name")
 
 
 def _common_metrics(kept: Mapping[tuple, Score]) -> set[str]:

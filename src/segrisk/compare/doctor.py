@@ -127,7 +127,7 @@ def _unprintable(gathered: Gathered) -> list[Finding]:
         "model": gathered.models,
         "task": [row.task for row in rows],
         "case": [row.case for row in rows],
-        "group": [row.group for row in rows],
+        "group": [row.group for row in rows if row.group != row.case],
         "label": [row.label for row in gathered.scores],
     }
     text = "holds a control character, or bytes that are no UTF-8: rename it"

@@ -65,8 +65,9 @@ class MaskTree:
 def find_masks(root: Path) -> MaskTree:
     """The masks of a folder; what is wrong with the folder is among the findings."""
     if not root.is_dir():
-        what = "is a file, where a folder of masks" if root.exists() else "does not exist: a folder"
-        return _nothing(root, f"{root}: {what} is expected: correct the path")
+        what = "is a link that leads nowhere" if root.is_symlink() else "does not exist"
+        what = "is a file" if root.exists() else what
+        return _nothing(root, f"{root}: {what}, where a folder of masks is expected: correct it")
     try:
         layout, read = next((name, read) for name, applies, read in LAYOUTS if applies(root))
         tree = replace(read(root), layout=layout)

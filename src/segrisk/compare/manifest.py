@@ -76,7 +76,7 @@ class _Reader:
     def number(self, line: int, row: Row, name: str) -> int:
         text = row.get(name) or "0"
         if not text.isdecimal() or len(text) > DIGITS:
-            self.fault("input", f"line {line}: {name} {text!r} is no whole number: correct it")
+            self.fault("input", f"line {line}: {name} {text[:20]!r} is no whole number: correct it")
             return 0
         return int(text)
 
