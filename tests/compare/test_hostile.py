@@ -1,4 +1,4 @@
-"""Input as a hostile or tired person gives it: a sentence that says what to do, never a traceback."""
+"""Input as a hostile or tired person gives it: a sentence on what to do, never a traceback."""
 
 import errno
 import json
@@ -145,7 +145,7 @@ VALUES = {
     "257, which is 1 in a byte": (ball().astype(np.int64) * 257, "holds 257, where 1 is expected"),
     "complex": (ball().astype(complex), "holds complex128 values: save numbers"),
     "text": (np.full((6, 5, 7), "x"), "holds <U1 values: save numbers"),
-    "of two masks": (np.stack([ball()] * 2, -1), "has shape (6, 5, 7, 2), where"),
+    "of two masks": (np.stack([ball()] * 2, -1), "shape (6, 5, 7, 2) differs from (6, 5, 7) of"),
     "a scalar": (np.uint8(1), "has shape (), no voxels: remove it"),
 }
 
