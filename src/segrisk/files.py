@@ -32,6 +32,11 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
+def real(path: Path) -> Path:
+    """Where a path leads, links followed; one that leads round in a circle stays as it is."""
+    return Path(os.path.realpath(path))
+
+
 def digest(value: Any) -> str:
     """The SHA-256 of a JSON-like value, independent of the order of keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -1,7 +1,11 @@
-"""What a person meant who wrote a name that is not known."""
+"""Names as people and programs write them: what was meant, and what can be shown."""
 
 import difflib
+import re
 from collections.abc import Iterable
+
+UNPRINTABLE = re.compile(r"[^ -~\u00a0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What no page, table or terminal can show: control characters, and bytes that are no UTF-8."""
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
@@ -17,3 +21,12 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     if close:
         return f"; did you mean '{names[close[0]]}'?"
     return f"; known are: {', '.join(names.values())}"
+
+
+def printable(text: str) -> str:
+    r"""The text with what cannot be shown written as its code.
+
+    >>> printable("case 7\x1b[31m")
+    'case 7\\x1b[31m'
+    """
+    return UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)

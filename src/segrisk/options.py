@@ -25,6 +25,10 @@ Scores = Annotated[
     list[Path] | None,
     typer.Option(metavar="PATH", help="Instead: scores of several models, or a study."),
 ]
+Sizes = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE.csv", help="Of scores: columns case, label, fraction of the image."),
+]
 Groups = Annotated[
     Path | None,
     typer.Option(metavar="FILE.csv", help="Columns case and group: the patient of each case."),
@@ -109,7 +113,7 @@ OF_A_COMPARISON = (
     "images", "ignore", "primary", "convention", "margin", "alpha", "resamples", "seed", "unit",
     "workers",
 )  # fmt: skip
-SHARED = ("reference", "manifest", "groups", "root", *POLICIES)
+SHARED = ("reference", "manifest", "sizes", "groups", "root", *POLICIES)
 
 
 def request(given: Mapping[str, Any]) -> "Request":
@@ -136,6 +140,11 @@ def regions(texts: Iterable[str]) -> "tuple[Region, ...]":
     from segrisk.metrics import Region
 
     try:
-        return tuple(Region(name, numbers(values)) for name, values in pairs("--region", texts))
+        return tuple(
+            Region(name, numbers(values, f"--region {name}:"))
+            for name, values in pairs("--region", texts)
+        )
+    except DataError:
+        raise
     except ValueError as error:
         raise DataError([f"--region: {error}"]) from error

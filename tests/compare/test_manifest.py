@@ -86,7 +86,7 @@ def test_a_declared_root_is_where_paths_begin(manifest, tmp_path):
         ("case,A\nc1,a1.nii.gz\n", "m.csv: has no column reference (columns: case, A): add it"),
         ("case,reference\nc1,r1.nii.gz\n", "m.csv: has no column of a model's predictions: add"),
         ("case,reference,A\n", "m.csv: has no rows: add one for each case"),
-        ("", "m.csv: has no column case"),
+        ("c,A\nc1,a1.nii.gz\n", "m.csv: has no column case"),
         ("case,reference,A\n,r1.nii.gz,\n", "m.csv: line 2 has no case: name it"),
         ("case,reference,A\nc1,,a1.nii.gz\n", "m.csv: line 2 has no reference: give its file"),
         ("case,seed,reference,A\nc1,x,r1.nii.gz,\n", "line 2: seed 'x' is no whole number"),
@@ -139,5 +139,5 @@ def test_what_is_no_table_is_refused(manifest, text, said):
 
 
 def test_an_absent_manifest_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"no.csv: cannot be read .*: save it as CSV in UTF-8"):
+    with pytest.raises(DataError, match=r"no.csv: does not exist: correct the path"):
         read_manifest(tmp_path / "no.csv")

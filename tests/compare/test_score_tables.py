@@ -1,35 +1,14 @@
 """Scores that other programs have computed: read as they write them, and made complete."""
 
-import json
 import math
 
 import pytest
 
+from score_files import NAN, entry, segauge, summary
 from segrisk.compare.doctor import doctor, gather
 from segrisk.compare.request import Request
 from segrisk.data.errors import DataError
 from segrisk.scores import Score, write_scores
-
-NAN = float("nan")
-
-
-def entry(name, dice, iou, *, key="1", n_ref=10, n_pred=10, folder="/nnUNet_raw/D/labelsTr"):
-    counts = {"FN": 1, "FP": 1, "TN": 900, "TP": 9, "n_ref": n_ref, "n_pred": n_pred}
-    return {
-        "metrics": {key: {"Dice": dice, "IoU": iou, **counts}},
-        "prediction_file": f"/nnUNet_results/D/T__P__C/fold_0/validation/{name}.nii.gz",
-        "reference_file": f"{folder}/{name}.nii.gz",
-    }
-
-
-def summary(path, *entries):
-    """nnU-Net's summary.json, with the bare NaN that it writes."""
-    mean = {"Dice": NAN, "IoU": NAN}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    content = {"foreground_mean": mean, "mean": {"1": mean}, "metric_per_case": list(entries)}
-    path.write_text(json.dumps(content, indent=4))
-    assert "NaN" in path.read_text()
-    return path
 
 
 def values(found, metric="dice"):
@@ -114,13 +93,6 @@ def test_panoptica_has_a_row_per_subject(tmp_path):
     )
     refused = fault(ask(("A", path), missing="refuse"))
     assert refused == "A: has no dice for 1 cases (s2): compute it"
-
-
-def segauge(path, rows):
-    config = {"confidence": 0.95, "n_resamples": 2000, "seed": 0}
-    content = {"n_cases": len(rows), "config": config, "summary": {}, "subgroups": {}}
-    path.write_text(json.dumps({**content, "per_case": rows}))
-    return path
 
 
 def test_segauge_has_rows_per_case(tmp_path):

@@ -363,7 +363,7 @@ def test_references_and_groups_that_are_missing(folder, tmp_path, decide):
     assert "4 groups cannot fill 5 folds" in text
     groups = tmp_path / "g.csv"
     options = ("--reference", reference, "--groups", groups)
-    assert "g.csv: cannot be read" in refused(decide(*options), out)
+    assert "g.csv: does not exist: correct the path" in refused(decide(*options), out)
     groups.write_text("id,patient\nc00,a\n")
     assert "g.csv: has no column group" in refused(decide(*options), out)
     groups.write_text("id,group\nc00,a\n")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from segrisk.metrics import CONVENTIONS, MEASURES
 from segrisk.metrics.conventions import DIAGONAL, FORMULA
@@ -123,6 +124,65 @@ def test_medpy(lacking):
         assert math.isnan(preset("medpy", name, lacking))
         with pytest.raises(RuntimeError, match="does not contain any binary object"):
             function(mask, y)
+
+
+def border(mask):
+    return mask & ~ndimage.binary_erosion(mask)
+
+
+def surface_share(y, mask, tolerance=1.0):
+    """What MetricsReloaded's published code takes: SciPy's distances, also to a border of nothing.
+
+    With nothing to be near to, SciPy measures to a voxel outside the first corner of the array.
+    """
+    borders = border(y), border(mask)
+    to_y, to_mask = (ndimage.distance_transform_edt(~own) for own in borders)
+    near = (borders[1] & (to_y <= tolerance)).sum() + (borders[0] & (to_mask <= tolerance)).sum()
+    return near / (borders[0].sum() + borders[1].sum())
+
+
+@each
+def test_metrics_reloaded_2025(lacking):
+    """The package is on no index, so its numbers are derived from what its code says.
+
+    It sets Dice and surface Dice of two empty masks to 1 and their distance to 0, has no IoU of
+    them, and no distance to one empty mask; the rest follows from its formulas.
+    """
+    y, mask = LACKING[lacking]
+    both = lacking == "both"
+    union, total = (y | mask).sum(), y.sum() + mask.sum()
+    values = {
+        "dice": 1.0 if both else 2 * (y & mask).sum() / total,
+        "jaccard": math.nan if both else (y & mask).sum() / union,
+        "nsd": 1.0 if both else surface_share(y, mask),
+        "hd95_mm": 0.0 if both else math.nan,
+        "assd_mm": 0.0 if both else math.nan,
+    }
+    for metric, value in values.items():
+        assert same(float(value), preset("metrics_reloaded_2025", metric, lacking)), metric
+
+
+def test_an_object_in_the_first_corner_is_near_to_nothing_in_metrics_reloaded():
+    """The one case in which its surface Dice of a missed object is not the 0 of the preset."""
+    corner = np.zeros_like(OBJECT)
+    corner[:2, :2, :2] = True
+    assert surface_share(corner, EMPTY) > 0 == surface_share(OBJECT, EMPTY)
+
+
+def test_metrics_reloaded_2026_has_no_dice_without_a_reference():
+    """By the note of its change of April 2026; its code is not at hand."""
+    for lacking, value in (("both", math.nan), ("reference", math.nan), ("prediction", 0.0)):
+        assert same(preset("metrics_reloaded_2026", "dice", lacking), value)
+
+
+@pytest.mark.parametrize(
+    ("convention", "package"),
+    [("monai", "monai"), ("torchmetrics", "torchmetrics"), ("medpy", "MedPy")],
+)
+def test_the_version_that_is_named_is_the_version_that_is_tested(convention, package):
+    pins = (Path(__file__).parents[2] / "constraints.txt").read_text().splitlines()
+    (pin,) = (line.partition("==")[2] for line in pins if line.startswith(f"{package}=="))
+    assert pin in CONVENTIONS[convention].source
 
 
 def test_means_leave_out_or_keep_cases_without_a_value():

@@ -4,10 +4,13 @@ The numbers are those that the tools print: a Dice of 1.818 by broadcasting, a p
 whose differences cancel, a mean over fewer cases.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from mask_trees import AFFINE, ball, flat, nnunet_dataset, nnunet_results, write
+from mask_trees import AFFINE, age, ball, flat, nnunet_dataset, nnunet_results, write
+from score_files import entry, segauge, summary
 from segrisk.compare.doctor import doctor, gather
 from segrisk.compare.request import Request
 from segrisk.data.errors import DataError
@@ -128,6 +131,55 @@ def test_an_archive_runs_no_code(two, tmp_path):
     np.savez(path.with_name("b.npz"), mask=trap)
     assert "object values: save numbers" in doctor(request).faults[0].text
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_prediction_without_reference_does_not_end_everything(two):
+    """In some tools it kills the whole pool after hours, with the results of all others."""
+    request, path = two
+    write(path.with_name("d.nii.gz"))
+    (finding,) = doctor(request).faults
+    assert (finding.kind, finding.cases) == ("extra", ("d",))
+    found = gather(replace(request, extra="leave-out"))
+    assert [case.case for case in found.cases] == ["a", "b", "c"]
+    assert any("predictions without reference (d): left out" in note for note in found.notes)
+
+
+def test_a_prediction_from_before_its_reference_is_found(two):
+    request, path = two
+    age(path, 3600)
+    (finding,) = doctor(replace(request, check_age=True)).faults
+    assert (finding.kind, finding.cases) == ("stale", ("b",))
+
+
+def test_references_that_are_all_empty_have_no_mean(tmp_path):
+    """MONAI's mean of no value is 0, as of a model that finds nothing."""
+    for folder in ("labels_x", "A"):
+        for name in "abc":
+            write(tmp_path / folder / f"{name}.nii.gz", ball() * 0)
+    request = Request(tmp_path / "labels_x", (("A", tmp_path / "A"),))
+    texts = [finding.text for finding in doctor(request).faults]
+    assert texts == ["all references are empty: there is nothing to compare: check the folder"]
+
+
+def test_scores_against_different_references_are_not_compared(tmp_path):
+    """A summary does not show which labels it was made with; the voxels that it counts do."""
+    cases = [entry(f"c{index}", 0.8, 0.7, n_ref=40) for index in range(3)]
+    corrected = [entry(f"c{index}", 0.9, 0.8, n_ref=40 + index) for index in range(3)]
+    models = (
+        ("A", summary(tmp_path / "a.json", *cases)),
+        ("B", summary(tmp_path / "b.json", *corrected)),
+    )
+    (finding,) = doctor(Request(models=models)).faults
+    assert finding.cases == ("c1", "c2") and "differ in size" in finding.text
+
+
+def test_an_infinite_distance_is_neither_dropped_nor_averaged(tmp_path):
+    """Dropped, a model gains by missing an object."""
+    rows = [{"case_id": f"c{index}", "dice": 0.8, "hd95": 3.0} for index in range(3)]
+    rows[1]["hd95"] = float("inf")
+    path = segauge(tmp_path / "a.json", rows)
+    (finding,) = doctor(Request(models=(("A", path),))).faults
+    assert finding.cases == ("c1",) and "give the diagonal of the image" in finding.text
 
 
 class Trap:

@@ -8,10 +8,15 @@ import json
 
 import numpy as np
 import pytest
+from scipy.stats import wilcoxon
 
 from comparisons import disc, folders, overlapping, rows, run, scores, write_mask
+from mask_files import case
+from segrisk.compare.evaluate import ScorePlan, evaluate
+from segrisk.compare.run import _kept
 from segrisk.data.errors import DataError
-from segrisk.statistics import group_sums, sign_flip, sign_flip_test
+from segrisk.metrics import CONVENTIONS, Region
+from segrisk.statistics import group_sums, paired_bootstrap, sign_flip, sign_flip_test
 
 
 def test_the_winner_does_not_hang_on_an_empty_default_in_silence(tmp_path):
@@ -115,6 +120,75 @@ def test_the_distance_to_a_missed_object_is_the_worst_and_not_0(tmp_path):
     assert scores(out, "hd95_mm")["A"]["c0"] == pytest.approx(np.sqrt(16**2 + 16**2 + 2**2))
     assert scores(out, "hd95_mm")["A"]["c1"] == 0.0
     assert scores(out, "dice")["A"]["c0"] == scores(out, "nsd")["A"]["c0"] == 0.0
+
+
+def distances(path, *misses):
+    """The HD95 of four cases, of which a model misses some; one reference is empty."""
+    cases = []
+    for index in range(4):
+        y = np.zeros((16, 16, 1)) if index == 3 else disc(16, 4)[..., None]
+        mask = np.zeros_like(y) if index in misses else disc(16, 4, index)[..., None]
+        files = {"reference": path / f"labels/c{index}.nii.gz", "A": path / f"A/c{index}.nii.gz"}
+        write_mask(files["reference"], y, moved())
+        write_mask(files["A"], mask, moved())
+        cases.append(case(f"c{index}", **files))
+    return {s.case: s.value for s in evaluate(cases, ScorePlan(("hd95_mm",))).scores}
+
+
+def test_the_distance_grows_with_every_object_that_is_missed(tmp_path):
+    # Where a missed object has no distance, HD95 falls from one miss to the next. An object that
+    # is found where none is has distance 0 in one tool, and none in others.
+    means = []
+    for count in range(4):
+        values = distances(tmp_path / str(count), *range(count))
+        assert len(values) == 4 and values["c3"] == pytest.approx(np.sqrt(16**2 + 16**2 + 2**2))
+        means.append(np.mean(list(values.values())))
+    assert means == sorted(set(means))
+
+
+def test_dice_and_jaccard_are_means_over_the_same_cases(tmp_path):
+    # One package says 1 and no value for the same two empty masks, so that its means of Dice and
+    # of Jaccard are of different cases.
+    cases = []
+    for index, mask in enumerate([disc(16, 4), disc(16, 5), np.zeros((16, 16))]):
+        files = {"reference": tmp_path / f"labels/c{index}.png", "A": tmp_path / f"A/c{index}.png"}
+        for path in files.values():
+            write_mask(path, mask)
+        cases.append(case(f"c{index}", **files))
+    evaluation = evaluate(cases, ScorePlan())
+    for name in CONVENTIONS:
+        kept = {}
+        for score in _kept(evaluation.under(name)):
+            kept.setdefault(score.metric, set()).add(score.case)
+        assert kept["dice"] == kept["jaccard"], name
+    package = evaluation.under("metrics_reloaded_2025")
+    assert [one.metric for one in package.left_out] == ["jaccard"]
+
+
+def test_differences_that_are_all_equal_have_an_interval():
+    # The bias-corrected bootstrap has none, and a share of resamples above 0 says one half.
+    a = np.linspace(0.5, 0.9, 20)
+    same = paired_bootstrap(a, a)
+    assert (same.difference, same.low, same.high, sign_flip_test(a, a).p) == (0, 0, 0, 1)
+    more = paired_bootstrap(a + 0.05, a)
+    assert more.low == pytest.approx(0.05) and more.high == pytest.approx(0.05)
+
+
+def test_a_test_of_ranks_does_not_make_the_worse_mean_better():
+    # A wins 94 of 100 cases by .004 and loses 6 by .35: a signed-rank test says A at p < 1e-9.
+    difference = np.where(np.arange(100) < 94, 0.004, -0.35)
+    assert wilcoxon(difference).pvalue < 1e-9 and np.median(difference) > 0
+    found = paired_bootstrap(difference, np.zeros(100))
+    assert found.difference < 0 and found.high < 0
+
+
+def test_a_region_that_no_reference_holds_is_no_success(tmp_path):
+    # Both masks empty in every case: 1 for every model, by half of the conventions.
+    for index in range(3):
+        for folder in ("labels", "A"):
+            write_mask(tmp_path / f"{folder}/c{index}.png", disc(16, 4))
+    with pytest.raises(DataError, match="--region x: no reference of labels holds 7"):
+        run(tmp_path / "out", **folders(tmp_path, "A"), regions=(Region("x", (7,)),))
 
 
 def test_rows_that_a_second_run_appended_are_refused(tmp_path):

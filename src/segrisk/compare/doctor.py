@@ -5,19 +5,25 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from segrisk.compare.cases import ComparedCase
+from segrisk.compare.completeness import complete
 from segrisk.compare.gate import pair
 from segrisk.compare.geometry import resample, write_moved
 from segrisk.compare.inspection import Inspected, Report, inspect
 from segrisk.compare.layouts import Labelling, find_masks, image_beside
 from segrisk.compare.manifest import read_manifest
 from segrisk.compare.request import RESERVED, Finding, Request, note, refuse_if
-from segrisk.compare.tables import complete, is_table, read_model, read_models
+from segrisk.compare.sizes import Key, agreed, lacking, read_sizes
+from segrisk.compare.tables import Table, is_table, read_model, read_models
 from segrisk.data.errors import DataError
 from segrisk.data.groups import read_groups
 from segrisk.data.images import Header
+from segrisk.files import real
+from segrisk.names import UNPRINTABLE
 from segrisk.scores import Score
 
 UNNAMED = Labelling()
+LONGEST = 100
+"""A model's name stands in the head of a column, and names a folder."""
 UNGROUPED = note(
     "input", "every case is taken as a group of its own: give --groups if a patient has several"
 )
@@ -29,7 +35,8 @@ class Gathered:
 
     Every model has every case. `labels` are the values besides 0 in the references of each task,
     `labelling` what a dataset.json says of them; `images` has the image of a (task, case) where
-    there is one; `notes` say what was resolved by policy, and belong into every report.
+    there is one; `sizes` the fraction of (task, case, label) where tables say it, or NaN; `notes`
+    say what was resolved by policy, and belong into every report.
     """
 
     models: tuple[str, ...]
@@ -38,6 +45,7 @@ class Gathered:
     labelling: Labelling = UNNAMED
     images: Mapping[tuple[str, str], Path] = field(default_factory=dict)
     scores: tuple[Score, ...] = ()
+    sizes: Mapping[Key, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -96,14 +104,39 @@ def _find(request: Request, report: Report) -> _Found:
     if findings:
         return _Found(Gathered(tuple(name for name, _ in request.models)), findings)
     try:
-        if request.manifest:
-            return _from_manifest(request, report)
-        if request.reference:
-            return _from_folders(request, report)
-        return _from_tables(request)
+        found = _read(request, report)
+        found.findings += _unprintable(found.gathered)
+        return found
     except DataError as error:
         faults = [Finding("input", text) for text in error.faults]
         return _Found(Gathered(tuple(name for name, _ in request.models)), faults)
+
+
+def _read(request: Request, report: Report) -> _Found:
+    if request.manifest:
+        return _from_manifest(request, report)
+    if request.reference:
+        return _from_folders(request, report)
+    return _from_tables(request)
+
+
+def _unprintable(gathered: Gathered) -> list[Finding]:
+    """Names that no table, page or figure can show: better renamed than changed in silence."""
+    rows = gathered.cases or gathered.scores
+    names = {
+        "model": gathered.models,
+        "task": [row.task for row in rows],
+        "case": [row.case for row in rows],
+        "group": [row.group for row in rows if row.group != row.case],
+        "label": [row.label for row in gathered.scores],
+    }
+    text = "holds a control character, or bytes that are no UTF-8: rename it"
+    return [
+        Finding("input", f"{what} {name}: {text}")
+        for what, own in names.items()
+        for name in dict.fromkeys(own)
+        if UNPRINTABLE.search(name)
+    ]
 
 
 def _contradictions(request: Request) -> list[Finding]:
@@ -115,12 +148,14 @@ def _contradictions(request: Request) -> list[Finding]:
         texts.append("--scores are computed already: leave out --reference, or --scores")
     if not (request.manifest or request.models or request.scores):
         texts.append("no model is given: give --reference and --model NAME=FOLDER, or --manifest")
+    if request.sizes and (request.reference or request.manifest):
+        texts.append("masks say how large their objects are: leave out --sizes")
     places: dict[Path, str] = {}
     for name, path in request.models:
-        same = places.setdefault(path.resolve(), name)
+        same = places.setdefault(real(path), name)
         if same != name:
             texts.append(f"{same} and {name} are the same folder, {path}: correct one")
-        if request.reference and path.resolve() == request.reference.resolve():
+        if request.reference and real(path) == real(request.reference):
             texts.append(f"{name}: is the folder of the references itself: correct it")
         if request.reference and is_table(path):
             texts.append(f"{name}: {path} is a table of scores: leave out --reference")
@@ -129,9 +164,14 @@ def _contradictions(request: Request) -> list[Finding]:
 
 def _bad_names(models: Iterable[str]) -> list[Finding]:
     """Names become folders and columns, so they must be able to."""
+    models = list(models)
     bad = [m for m in models if m in RESERVED or m.startswith(".") or set(m) & set("/\\")]
     text = "cannot name a model: give a name without slashes that is no column of a manifest"
-    return [Finding("input", f"{model!r} {text}") for model in bad]
+    long = f"is too long to name a model: give at most {LONGEST} letters"
+    return [
+        *(Finding("input", f"{model!r} {text}") for model in bad),
+        *(Finding("input", f"'{m[:20]}…' {long}") for m in models if len(m) > LONGEST),
+    ]
 
 
 def _from_folders(request: Request, report: Report) -> _Found:
@@ -145,7 +185,7 @@ def _from_folders(request: Request, report: Report) -> _Found:
         return _Found(Gathered(models), findings)
     if not request.groups and not any(file.group for file in reference.files):
         findings.append(UNGROUPED)
-    task = request.task or request.reference.resolve().name
+    task = request.task or real(request.reference).name
     cases, paired = pair(task, reference, trees, request)
     labelling = next(
         (t.labelling for t in (reference, *trees.values()) if t.labelling.regions), UNNAMED
@@ -178,9 +218,7 @@ def _inspected(
         cases = [replace(c, group=group) for c, group in zip(cases, groups, strict=True)]
     inspected = inspect(cases, request, labelling, report)
     own = {(c.task, c.case): image for c in cases if (image := image_beside(c.reference))}
-    gathered = Gathered(
-        models, inspected.cases, inspected.labels, labelling, {**own, **images}, (), ()
-    )
+    gathered = Gathered(models, inspected.cases, inspected.labels, labelling, {**own, **images})
     return _Found(gathered, [*findings, *inspected.findings], inspected)
 
 
@@ -192,7 +230,29 @@ def _from_tables(request: Request) -> _Found:
         groups = read_groups(request.groups, [score.case for score in scores])
         scores = [replace(s, group=group) for s, group in zip(scores, groups, strict=True)]
     models = tuple(dict.fromkeys(score.model for table in tables for score in table.scores))
-    return _Found(Gathered(models, scores=tuple(scores)), findings)
+    sizes, faults = _sizes(tables, scores, request)
+    return _Found(Gathered(models, scores=tuple(scores), sizes=sizes), [*findings, *faults])
+
+
+def _sizes(
+    tables: Sequence[Table], scores: Sequence[Score], request: Request
+) -> tuple[dict[Key, float], list[Finding]]:
+    """The size of every reference that was scored, from the tables and from files of sizes."""
+    keys = list(dict.fromkeys((score.task, score.case, score.label) for score in scores))
+    if not keys:
+        return {}, []
+    sizes = [size for table in tables for size in table.sizes]
+    files = [path for table in tables for path in table.size_files]
+    findings: list[Finding] = []
+    for path in dict.fromkeys([*files, *([request.sizes] if request.sizes else [])]):
+        own, faults = read_sizes(path, keys)
+        sizes += own
+        findings += faults
+    fractions, contradictions = agreed(sizes)
+    findings += contradictions
+    if request.sizes and not any(finding.stops for finding in findings):
+        findings += lacking(request.sizes, keys, fractions)
+    return fractions, findings
 
 
 def _moved(inspected: Inspected, folder: Path) -> tuple[tuple[ComparedCase, ...], list[Finding]]:

@@ -7,6 +7,7 @@ from segrisk.compare.cases import ComparedCase
 from segrisk.compare.layouts import MaskTree
 from segrisk.compare.request import Finding, Request, note, some
 from segrisk.data.errors import shown
+from segrisk.files import real
 
 
 def pair(
@@ -14,13 +15,13 @@ def pair(
 ) -> tuple[list[ComparedCase], list[Finding]]:
     """The cases of a folder of references with the predictions of every model, by name."""
     findings = [*_duplicates("references", reference)]
-    own = {file.path.resolve() for file in reference.files}
+    own = {real(file.path) for file in reference.files}
     absent = set()
     if len(models) > 1:
         absent = {c for c in reference.by_case if all(c not in t.by_case for t in models.values())}
     for model, tree in models.items():
         findings += _duplicates(model, tree)
-        if same := [file.case for file in tree.files if file.path.resolve() in own]:
+        if same := [file.case for file in tree.files if real(file.path) in own]:
             text = f"{model}: {len(same)} of its files are references ({some(same)}): correct it"
             findings.append(Finding("input", text, cases=tuple(same)))
         findings += _partners(model, tree, reference, absent, request)

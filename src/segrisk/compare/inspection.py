@@ -10,7 +10,7 @@ from segrisk.compare.gate import unscored
 from segrisk.compare.geometry import can_be_resampled, disagreement
 from segrisk.compare.layouts import Labelling
 from segrisk.compare.request import Finding, Request, note, some
-from segrisk.data.content import Content, mask_content
+from segrisk.data.content import MANY, Content, mask_content
 from segrisk.data.errors import DataError, UnreadableError, shown
 from segrisk.data.images import Header, is_picture, read_header
 
@@ -174,8 +174,7 @@ def _open(path: Path) -> Opened:
     header = None
     try:
         if not path.is_file():
-            text = f"{shown(path)}: does not exist: correct its name, or leave its cell empty"
-            return Opened(path, finding=Finding("missing", text))
+            return Opened(path, finding=Finding("missing", f"{shown(path)}: {_absence(path)}"))
         if path.suffix.lower() in (".jpg", ".jpeg"):
             text = f"{shown(path)}: JPEG changes label values: save masks as PNG"
             return Opened(path, finding=Finding("labels", text))
@@ -197,6 +196,15 @@ def _open(path: Path) -> Opened:
         )
         return Opened(path, header, content, Finding("labels", text))
     return Opened(path, header, content)
+
+
+def _absence(path: Path) -> str:
+    """Why there is nothing to read where a mask is expected."""
+    if path.exists():
+        return "is no file, where one is expected: put the mask itself there"
+    if path.is_symlink():
+        return "is a link that leads to no file: copy the mask itself"
+    return "does not exist: correct its name, or leave its cell empty"
 
 
 def _labels(own: Opened) -> tuple[int, ...]:
@@ -227,6 +235,19 @@ def _odd_references(references: Sequence[Opened]) -> Iterator[Finding]:
         values = _labels(own)
         for value in values:
             first.setdefault(value, own)
+        if values and values[0] < 0:
+            held = some(str(value) for value in values if value < 0)
+            yield Finding(
+                "labels",
+                f"reference {shown(own.path)}: holds {held}, which can be no label: save labels "
+                "from 0 up, or declare the values that are meant (--labels)",
+            )
+        if len(values) > MANY:
+            yield Finding(
+                "labels",
+                f"reference {shown(own.path)}: holds more than {MANY} values: give masks, where "
+                "this seems to be an image",
+            )
         if is_picture(own.path) and WHITE in values and len(values) > 1:
             yield Finding(
                 "labels",

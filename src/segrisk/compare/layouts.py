@@ -16,6 +16,7 @@ from segrisk.compare.request import Finding, note, some
 from segrisk.data.arrays import array_names
 from segrisk.data.groups import read_groups
 from segrisk.data.images import MASKS
+from segrisk.files import real
 
 FOLD = re.compile(r"fold_(\d+|all)")
 VALIDATION = ("validation", "validation_raw")
@@ -64,12 +65,15 @@ class MaskTree:
 def find_masks(root: Path) -> MaskTree:
     """The masks of a folder; what is wrong with the folder is among the findings."""
     if not root.is_dir():
-        what = "is a file, where a folder of masks" if root.exists() else "does not exist: a folder"
-        return _nothing(root, f"{root}: {what} is expected: correct the path")
-    for layout, applies, read in LAYOUTS:
-        if applies(root):
-            tree = replace(read(root), layout=layout)
-            break
+        what = "is a link that leads nowhere" if root.is_symlink() else "does not exist"
+        what = "is a file" if root.exists() else what
+        return _nothing(root, f"{root}: {what}, where a folder of masks is expected: correct it")
+    try:
+        layout, read = next((name, read) for name, applies, read in LAYOUTS if applies(root))
+        tree = replace(read(root), layout=layout)
+    except OSError as error:
+        text = f"{error.filename}: cannot be opened ({error.strerror}): change its permissions"
+        return _nothing(root, text)
     if not tree.files and not any(finding.stops for finding in tree.findings):
         return _nothing(root, _empty(root))
     return tree
@@ -90,11 +94,14 @@ ENDINGS = (".seg.nrrd", *MASKS)  # what 3D Slicer saves ends so
 
 
 def _masks_in(folder: Path, fold: int | None = None) -> tuple[MaskFile, ...]:
-    """The masks of one folder; an .npz of probabilities beside them, as nnU-Net saves, is none."""
+    """The masks of one folder; an .npz of probabilities beside them, as nnU-Net saves, is none.
+
+    A folder that is called like a mask, as some archives unpack, is kept, to be named as a fault.
+    """
     files = []
     for path in sorted(folder.iterdir()):
         case = case_name(path)
-        if case and not path.is_dir() and not _holds_probabilities(path):
+        if case and not _holds_probabilities(path):
             files.append(MaskFile(case, path, fold=fold))
     return tuple(files)
 
@@ -152,15 +159,15 @@ def _nnunet_results(root: Path) -> MaskTree:
 def _one_fold(root: Path) -> MaskTree:
     """What is given is the folder of one fold, or its `validation`."""
     folder = next((root / name for name in VALIDATION if (root / name).is_dir()), root)
-    number = FOLD.fullmatch((root.parent if folder == root else root).resolve().name)
+    number = FOLD.fullmatch(real(root.parent if folder == root else root).name)
     fold = int(number[1]) if number and number[1] != "all" else None
     return MaskTree(root, "", _masks_in(folder, fold), _labelling(folder))
 
 
 def _is_one_fold(root: Path) -> bool:
-    if FOLD.fullmatch(root.resolve().name):
+    if FOLD.fullmatch(real(root).name):
         return any((root / name).is_dir() for name in VALIDATION)
-    return root.resolve().name in VALIDATION and bool(FOLD.fullmatch(root.resolve().parent.name))
+    return real(root).name in VALIDATION and bool(FOLD.fullmatch(real(root).parent.name))
 
 
 # Data sets: nnU-Net's and the Decathlon's, whose dataset.json differ; and our own.
@@ -175,7 +182,7 @@ def _dataset(root: Path) -> MaskTree:
             "whose cases were predicted",
         )
     files = tuple(file for folder in folders for file in _masks_in(folder))
-    findings = tuple(_listed_but_absent(root, {file.path.resolve() for file in files}))
+    findings = tuple(_listed_but_absent(root, {real(file.path) for file in files}))
     return MaskTree(root, "", files, _labelling(root), findings)
 
 
@@ -184,12 +191,12 @@ def _listed_but_absent(root: Path, there: set[Path]) -> Iterator[Finding]:
     listed = _json(root / "dataset.json").get("training")
     if not isinstance(listed, list):
         return
-    inside = root.resolve()
+    inside = real(root)
     for entry in listed:
         name = entry.get("label") if isinstance(entry, dict) else None
         if not isinstance(name, str):
             continue
-        path = (inside / name).resolve()
+        path = real(inside / name)
         if not path.is_relative_to(inside):
             yield Finding("input", f"{root.name}/dataset.json: {name} leaves its folder: remove it")
         elif path not in there and not path.exists():

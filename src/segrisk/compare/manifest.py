@@ -15,6 +15,12 @@ from pathlib import Path
 from segrisk.compare.cases import ComparedCase
 from segrisk.compare.request import RESERVED, Finding, some
 from segrisk.compare.rows import Row, read_rows
+from segrisk.files import real
+from segrisk.names import UNPRINTABLE
+
+LONGEST = 255
+"""No file's name is longer."""
+DIGITS = 9
 
 
 @dataclass(frozen=True)
@@ -69,8 +75,8 @@ class _Reader:
 
     def number(self, line: int, row: Row, name: str) -> int:
         text = row.get(name) or "0"
-        if not text.isdecimal():
-            self.fault("input", f"line {line}: {name} {text!r} is no whole number: correct it")
+        if not text.isdecimal() or len(text) > DIGITS:
+            self.fault("input", f"line {line}: {name} {text[:20]!r} is no whole number: correct it")
             return 0
         return int(text)
 
@@ -79,7 +85,10 @@ class _Reader:
         if not text:
             return None
         path = self.root / text
-        if not path.resolve().is_relative_to(self.root.resolve()):
+        if UNPRINTABLE.search(text) or any(len(part) > LONGEST for part in path.parts):
+            self.fault("input", f"line {line}: {text[:60]!r} can be no file: correct it")
+            return None
+        if not real(path).is_relative_to(real(self.root)):
             self.fault(
                 "input",
                 f"line {line}: {text} leaves {self.root}: move the file there, or declare the "
@@ -122,13 +131,13 @@ def _check_rows(reader: _Reader, cases: tuple[ComparedCase, ...]) -> None:
             reader.fault("duplicate", text)
     _check_one(reader, cases, "groups", lambda case: case.group)
     _check_one(reader, cases, "references", lambda case: case.reference)
-    shared = Counter((t, r.resolve()) for t, _, r in {(c.task, c.case, c.reference) for c in cases})
+    shared = Counter((t, real(r)) for t, _, r in {(c.task, c.case, c.reference) for c in cases})
     for (task, file), count in shared.items():
         if count > 1:
             text = f"{file.name} is the reference of {count} cases of {task}: correct it"
             reader.fault("duplicate", text)
     for model in reader.models:
-        files = Counter(file.resolve() for case in cases if (file := case.predictions[model]))
+        files = Counter(real(file) for case in cases if (file := case.predictions[model]))
         for file, count in files.items():
             if count > 1:
                 text = f"{model}: {file.name} stands in {count} rows: give each its own prediction"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from segrisk.data.errors import DataError
+from segrisk.names import printable
 
 RESERVED = ("task", "case", "group", "fold", "seed", "reference", "image")
 """Columns of a manifest that are no model."""
@@ -48,6 +49,8 @@ class Request:
     """What the values are, of a table that does not say."""
     empty: float = 1.0
     """The overlap of two empty masks, where a table leaves it open."""
+    sizes: Path | None = None
+    """The sizes of the references, for tables of scores that do not say them."""
     workers: int = 2
 
 
@@ -63,6 +66,9 @@ class Finding:
     text: str
     stops: bool = True
     cases: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", printable(self.text))
 
 
 def note(kind: str, text: str, cases: Iterable[str] = ()) -> Finding:
@@ -88,6 +94,9 @@ def some(names: Iterable[str], shown: int = 5) -> str:
     return ", ".join(names[:shown]) + more
 
 
+EXAMPLES = {"--model": "A=runs/a", "--column": "algorithm=NAME", "--region": "core=1,2"}
+
+
 def pairs(option: str, given: Iterable[str]) -> tuple[tuple[str, str], ...]:
     """What a repeated option names.
 
@@ -99,7 +108,9 @@ def pairs(option: str, given: Iterable[str]) -> tuple[tuple[str, str], ...]:
     for text in given:
         name, _, value = (part.strip() for part in text.partition("="))
         if not (name and value):
-            faults.append(f"{option} {text!r}: expected NAME=VALUE, as in {option} A=runs/a")
+            faults.append(
+                f"{option} {text!r}: expected NAME=VALUE, as in {option} {EXAMPLES[option]}"
+            )
         elif name in found:
             faults.append(f"{option} {name}: is given twice: give each a name of its own")
         found[name] = value
@@ -108,7 +119,7 @@ def pairs(option: str, given: Iterable[str]) -> tuple[tuple[str, str], ...]:
     return tuple(found.items())
 
 
-def numbers(text: str) -> tuple[int, ...]:
+def numbers(text: str, option: str = "--labels") -> tuple[int, ...]:
     """Label values as a command line lists them.
 
     >>> numbers("1,2,4")
@@ -117,4 +128,4 @@ def numbers(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(",")) if text else ()
     except ValueError:
-        raise DataError([f"--labels {text!r} is no list of numbers: give it as 1,2,4"]) from None
+        raise DataError([f"{option} {text!r} is no list of numbers: give it as 1,2,4"]) from None

@@ -5,7 +5,7 @@ import io
 from collections import Counter
 from pathlib import Path
 
-from segrisk.data.errors import DataError
+from segrisk.data.errors import DataError, unreadable
 from segrisk.sheets import restored
 
 Row = dict[str, str]
@@ -29,8 +29,10 @@ def read_rows(path: Path) -> tuple[list[str], list[tuple[int, Row]]]:
             if any(line)
         ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError([f"{path}: cannot be read ({error}): save it as CSV in UTF-8"]) from error
-    columns = cells[0][1] if cells else []
+        raise unreadable(path, error, "save it as CSV in UTF-8") from error
+    if not cells:
+        raise DataError([f"{path.name}: is empty: write a line of headings, and the rows below it"])
+    columns = cells[0][1]
     faults = [
         f"{path.name}: has {count} columns {name}: give each a name of its own"
         for name, count in Counter(columns).items()

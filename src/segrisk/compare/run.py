@@ -81,7 +81,7 @@ def run_comparison(comparison: Comparison, console: Console) -> Summary:
     """Score, test and report; print the tables. DataError with all faults of the input."""
     _check_folder(comparison.out)
     with _progress(console) as follow:
-        gathered = gather(comparison.request, follow("reading masks"))
+        gathered = _checked(comparison, gather(comparison.request, follow("reading masks")))
     _check_unit(comparison.statistics.unit, gathered)
     for text in gathered.notes:
         console.print(f"note: {text}", highlight=False, markup=False, soft_wrap=True)
@@ -89,7 +89,7 @@ def run_comparison(comparison: Comparison, console: Console) -> Summary:
         results, views = _of_tables(comparison, gathered), None
     else:
         results, views = _of_masks(comparison, gathered, console)
-    with console.status("testing and drawing"):
+    with console.status("testing and drawing"), _writing(comparison.out):
         summary = write_report(results, comparison.out, views)
     for table in console_tables(summary):
         console.print(table)
@@ -102,7 +102,12 @@ def run_comparison(comparison: Comparison, console: Console) -> Summary:
 
 
 def _check_folder(out: Path) -> None:
-    """Nobody's files are written over."""
+    """The folder can be written, and nobody's files are written over."""
+    there = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise DataError([f"{there}: is a file: give --out a folder"])
+    if not os.access(there, os.W_OK):
+        raise DataError([f"{there}: may not be written: give another --out"])
     if out.exists() and any(out.iterdir()) and not (out / DECLARED).exists():
         raise DataError(
             [f"{out}: is not empty and holds no comparison: give --out a new or empty folder"]
@@ -128,10 +133,80 @@ def _declare(comparison: Comparison, what: dict[str, Any]) -> bool:
     path, own = comparison.out / DECLARED, digest(what)
     declared = own
     if path.exists() and (comparison.out / "scores.csv").exists():
-        declared = json.loads(path.read_text(encoding="utf-8"))["declared"]
-    comparison.out.mkdir(parents=True, exist_ok=True)
-    write_json(path, {"declared": declared, "used": own, **what})
+        try:
+            declared = json.loads(path.read_text(encoding="utf-8"))["declared"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                [f"{path}: does not say what was declared before scores: give another --out"]
+            ) from error
+    with _writing(comparison.out):
+        comparison.out.mkdir(parents=True, exist_ok=True)
+        write_json(path, {"declared": declared, "used": own, **what})
     return declared != own
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    """A full disk is no bug."""
+    try:
+        yield
+    except OSError as error:
+        place = error.filename or out
+        text = f"{place}: cannot be written ({error.strerror}): free space, or give another --out"
+        raise DataError([text]) from error
+
+
+# What only masks can be asked for
+
+
+def _checked(comparison: Comparison, gathered: Gathered) -> Gathered:
+    """What was gathered, if what is asked of it can be answered; else DataError."""
+    if gathered.scores:
+        asked = {
+            "--region": bool(comparison.regions),
+            "--ignore": comparison.ignore is not None,
+            "--images": comparison.images is not None,
+            "--nsd-mm": comparison.surface_tolerance_mm is not None,
+            "--convention": comparison.convention != "segrisk",
+        }
+        faults = [
+            f"{option}: tables of scores hold no masks: leave it out, or give --reference"
+            for option, given in asked.items()
+            if given
+        ]
+    else:
+        faults = [*_absent_regions(comparison, gathered), *_wrong_ignore(comparison, gathered)]
+    if faults:
+        raise DataError(faults)
+    held = {value for own in gathered.labels.values() for value in own}
+    if gathered.cases and comparison.ignore not in {None, *held}:
+        text = f"no reference holds {comparison.ignore}, which is to be ignored"
+        return replace(gathered, notes=(*gathered.notes, text))
+    return gathered
+
+
+def _absent_regions(comparison: Comparison, gathered: Gathered) -> Iterator[str]:
+    """Regions that no reference holds: every model would score 1 for marking nothing."""
+    for region in comparison.regions:
+        for task, held in gathered.labels.items():
+            if region.labels and not set(region.labels) & set(held):
+                own = some(map(str, region.labels))
+                yield (
+                    f"--region {region.name}: no reference of {task} holds {own}: it holds "
+                    f"{some(map(str, held))}: correct the labels, or leave the region out"
+                )
+
+
+def _wrong_ignore(comparison: Comparison, gathered: Gathered) -> Iterator[str]:
+    ignore = comparison.ignore
+    if ignore == 0:
+        yield (
+            "--ignore 0: is the background, without which no false positive counts: give the "
+            "value of what nobody labelled"
+        )
+    for task, held in gathered.labels.items():
+        if set(held) == {ignore}:
+            yield f"--ignore {ignore}: is the only label of {task}: nothing is left to score"
 
 
 # Masks
@@ -287,12 +362,15 @@ def _of_tables(comparison: Comparison, gathered: Gathered) -> Results:
     statistics = replace(comparison.statistics, metrics=metrics)
     scores = tuple(score for score in gathered.scores if score.metric in metrics)
     what = {"statistics": statistics.declared, "models": sorted(gathered.models)}
-    groups = {(score.task, score.case): score.group for score in scores}
+    groups = {(score.task, score.case, score.label): score.group for score in scores}
     return Results(
         name=_name(comparison, gathered),
         tasks=tuple(dict.fromkeys(score.task for score in scores)),
         models=_models(gathered),
-        cases=tuple(CaseInfo(*key, group, UNKNOWN) for key, group in groups.items()),
+        cases=tuple(
+            CaseInfo(task, case, group, gathered.sizes.get((task, case, label), UNKNOWN), label)
+            for (task, case, label), group in groups.items()
+        ),
         scores=scores,
         plan=statistics,
         post_hoc=_declare(comparison, what),

@@ -5,6 +5,7 @@ from rich.progress import Progress
 
 from segrisk.compare.doctor import Diagnosis, doctor
 from segrisk.compare.request import Request
+from segrisk.names import printable
 
 
 def diagnose(request: Request, console: Console) -> bool:
@@ -20,7 +21,7 @@ def show(diagnosis: Diagnosis, console: Console) -> None:
     """Print the faults, the notes, and one line that says whether a comparison can start."""
 
     def line(text: str) -> None:
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
+        console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
     for finding in diagnosis.faults:
         line(f"fault: {finding.text}")

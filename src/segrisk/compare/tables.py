@@ -2,21 +2,23 @@
 
 Of one model: nnU-Net's summary.json (or a folder of folds that have one each), panoptica's TSV,
 segauge's JSON. Of several: challengeR's long CSV, the wide CSV of Claims Reloaded, a scores.csv of
-this package, or the folder of a study. Only metrics whose worst value is known are taken.
+this package, or the folder of a study. Only metrics whose worst value is known are taken. Where a
+table counts the voxels of its references, their sizes are taken as well.
 """
 
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from segrisk.compare.layouts import FOLD, case_name
 from segrisk.compare.request import Finding, Request, note, some
 from segrisk.compare.rows import Row, read_rows
-from segrisk.data.errors import DataError
-from segrisk.metrics import MEASURES
+from segrisk.compare.sizes import Size
+from segrisk.data.errors import DataError, unreadable
+from segrisk.report.write import SIZES
 from segrisk.scores import COLUMNS, Score, read_scores
 
 METRICS = {
@@ -27,10 +29,8 @@ METRICS = {
     "assd": "assd_mm", "global_bin_assd": "assd_mm",
 }  # fmt: skip
 """What other programs call the metrics, in small letters, and what they are called here."""
-SHARES = tuple(name for name, m in MEASURES.items() if m.better == "higher")
-"""Metrics from 0, the worst, to 1."""
-LENGTHS = tuple(name for name, m in MEASURES.items() if m.better == "lower")
-"""Metrics from 0, the best, up."""
+INSTANCES, VOXELS = "num_ref_instances", "global_bin_volume_ref"
+"""What panoptica counts in a reference, whatever was predicted."""
 
 LONG = {
     "task": ("task", "dataset", "challenge"),
@@ -50,6 +50,8 @@ class Table:
     task: str
     scores: list[Score] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    sizes: list[Size] = field(default_factory=list)
+    size_files: list[Path] = field(default_factory=list)
 
     def add(self, *, metric: str, value: float, model: str, case: str, **keys: object) -> None:
         """Keep one score, its case a group of its own."""
@@ -128,9 +130,23 @@ def _nnunet(table: Table, model: str, path: Path, content: dict, fold: int | Non
                     value = table.request.empty
                 keys = {"label": label, "fold": fold or 0}
                 table.add(metric=metric, value=value, model=model, case=case, **keys)
+            if "n_ref" in metrics:
+                counts = _counted(case, metrics)
+                table.sizes.append(Size.counted(model, (table.task, case, label), *counts))
     if empty:
         text = f"{model}: {path.name}: {empty} Dice of two empty masks are NaN there"
         table.findings.append(note("nan", f"{text}, taken as {table.request.empty:g}"))
+
+
+def _counted(case: str, metrics: Mapping[str, float]) -> tuple[int, int | None]:
+    """The voxels of a reference, and of its image without what is ignored."""
+    voxels = int(metrics["n_ref"])
+    if not {"TP", "FP", "FN", "TN"} <= metrics.keys():
+        return voxels, None
+    tp, fp, fn, tn = (int(metrics[name]) for name in ("TP", "FP", "FN", "TN"))
+    if voxels != tp + fn:
+        raise ValueError(f"n_ref of {case} is {voxels}, and TP + FN is {tp + fn}")
+    return voxels, tp + fp + fn + tn
 
 
 # panoptica and segauge
@@ -150,12 +166,41 @@ def _panoptica(table: Table, model: str, path: Path) -> None:
             taken[column] = (group, METRICS[name])
     if not taken:
         table.fault(path, "has no metric that is known, such as global_bin_dsc: compute one")
-    _left_out(table, model, path, [c for c in columns if c not in (*taken, "subject_name")])
+    counts = [c for c in columns if c.rpartition("-")[2] in (INSTANCES, VOXELS)]
+    used = {"subject_name", *taken, *counts}
+    _left_out(table, model, path, [c for c in columns if c not in used])
     for line, row in rows:
+        for column in counts:
+            _count(table, model, path, line, row, column)
         for column, (group, metric) in taken.items():
             value = _number(table, path, line, row[column])
-            keys = {"label": "1" if group == "ungrouped" else group}
-            table.add(metric=metric, value=value, model=model, case=row["subject_name"], **keys)
+            table.add(
+                metric=metric,
+                value=value,
+                model=model,
+                case=row["subject_name"],
+                label=_label(group),
+            )
+
+
+def _label(group: str) -> str:
+    return "1" if group == "ungrouped" else group
+
+
+def _count(table: Table, model: str, path: Path, line: int, row: Row, column: str) -> None:
+    """The voxels of a reference; of how many there are in its image panoptica says nothing.
+
+    Its count of instances, which older versions have alone, tells whether there is an object.
+    """
+    group, _, name = column.rpartition("-")
+    count = _number(table, path, line, row[column])
+    if math.isnan(count) or (name == INSTANCES and count):
+        return
+    if count < 0 or count != int(count):
+        table.fault(path, f"line {line}: {row[column]} can be no number of voxels: correct it")
+        return
+    key = table.task, row["subject_name"], _label(group)
+    table.sizes.append(Size.counted(model, key, int(count)))
 
 
 def _segauge(table: Table, model: str, path: Path, content: dict) -> None:
@@ -185,11 +230,17 @@ def read_models(path: Path, request: Request) -> Table:
     table = Table(request, request.task or path.stem)
     if path.is_dir():
         places = (path / "scores.csv", path / "report" / "scores.csv")
-        path = next((place for place in places if place.is_file()), places[0])
+        found = next((place for place in places if place.is_file()), None)
+        if found is None:
+            table.fault(path, "holds no scores.csv, nor report/scores.csv: give a file of scores")
+            return table
+        path = found
     columns, rows = read_rows(path)
     if set(columns) == set(COLUMNS):
         try:
             table.scores += read_scores(path)
+            beside = path.with_name(SIZES)
+            table.size_files += [beside] if beside.is_file() else []
         except (ValueError, KeyError) as error:
             table.fault(path, f"cannot be read ({error}): write it again")
     elif columns[:1] == ["case_id"] and not request.columns and not _long(columns, {}):
@@ -245,8 +296,8 @@ def _json(path: Path) -> dict:
     """A JSON object; Python's reader takes the bare NaN and Infinity that others write."""
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise DataError([f"{path}: cannot be read ({error}): export it again"]) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise unreadable(path, error, "export it again") from error
     if not isinstance(content, dict):
         raise DataError([f"{path}: holds a {type(content).__name__}, where an object is expected"])
     return content
@@ -261,106 +312,3 @@ def _number(table: Table, path: Path, line: int, text: str) -> float:
     except ValueError:
         table.fault(path, f"line {line}: {text!r} is no number: correct it")
         return math.nan
-
-
-# Completeness
-
-
-def complete(tables: Iterable[Table], request: Request) -> tuple[list[Score], list[Finding]]:
-    """One score of every metric for every model and case; what is missing becomes the worst."""
-    tables = list(tables)
-    findings = [finding for table in tables for finding in table.findings]
-    kept: dict[tuple, Score] = {}
-    twice: dict[tuple, None] = {}
-    for score in (score for table in tables for score in table.scores):
-        key = (score.task, score.model, score.case, score.label, score.seed, score.metric)
-        if key in kept:
-            twice[score.task, score.model, score.case] = None
-        kept[key] = score
-    for task, model, case in twice:
-        text = f"{model}: has more than one score for {case} of {task}: keep one row"
-        findings.append(Finding("duplicate", text, cases=(case,)))
-    findings += _out_of_range(kept.values())
-    if any(finding.stops for finding in findings):
-        return [], findings
-    findings += _not_common(kept)
-    if any(finding.stops for finding in findings):
-        return [], findings
-    common = _common_metrics(kept)
-    full, gaps = _filled({key: score for key, score in kept.items() if score.metric in common})
-    for (model, metric), cases in gaps.items():
-        findings.append(_gap(model, metric, cases, request))
-    return sorted(full), findings
-
-
-def _common_metrics(kept: Mapping[tuple, Score]) -> set[str]:
-    by_model: dict[str, set[str]] = {}
-    for score in kept.values():
-        by_model.setdefault(score.model, set()).add(score.metric)
-    return set.intersection(*by_model.values()) if by_model else set()
-
-
-def _not_common(kept: Mapping[tuple, Score]) -> Iterator[Finding]:
-    """Metrics that only some models have are left out; tasks and labels must be common to all."""
-    scores = kept.values()
-    if not scores:
-        yield Finding("table", "the tables hold no scores: check the files")
-        return
-    common = _common_metrics(kept)
-    others = {score.metric for score in scores} - common
-    if not common:
-        yield Finding("table", f"no metric is given for every model ({some(sorted(others))})")
-    elif others:
-        text = f"{some(sorted(others))} is not given for every model: left out"
-        yield note("table", text)
-    for what in ("task", "label"):
-        own: dict[str, set[str]] = {}
-        for score in scores:
-            own.setdefault(score.model, set()).add(getattr(score, what))
-        every = set().union(*own.values())
-        for model, has in own.items():
-            if lacks := sorted(every - has):
-                text = f"{model}: has no score of {what} {some(lacks)}, which others have"
-                yield Finding("table", f"{text}: add it, or leave the {what} out")
-
-
-def _out_of_range(scores: Iterable[Score]) -> Iterator[Finding]:
-    for score in scores:
-        own = f"{score.model}: {score.metric} of {score.case} is {score.value:g}"
-        if score.metric in SHARES and (score.value < 0 or score.value > 1):
-            advice = "divide per cents by 100" if 2 < score.value <= 100 else "compute it again"
-            yield Finding(
-                "table", f"{own}, where 0 to 1 is possible: {advice}", cases=(score.case,)
-            )
-        elif math.isinf(score.value) or (score.metric in LENGTHS and score.value < 0):
-            advice = "give the diagonal of the image for an object that was missed"
-            yield Finding("table", f"{own}: {advice}", cases=(score.case,))
-
-
-def _filled(kept: dict[tuple, Score]) -> tuple[list[Score], dict[tuple[str, str], list[str]]]:
-    """Scores with gaps filled by the worst value, and the cases of the gaps by model and metric."""
-    models = list(dict.fromkeys(score.model for score in kept.values()))
-    wanted = {(s.task, s.case, s.label, s.seed, s.metric): s for s in kept.values()}
-    full, gaps = [], {}
-    for (task, case, label, seed, metric), like in wanted.items():
-        for model in models:
-            score = kept.get((task, model, case, label, seed, metric))
-            if score is None or math.isnan(score.value):
-                gaps.setdefault((model, metric), []).append(case)
-                fold = score.fold if score else like.fold
-                keys = (task, model, case, like.group, label, fold, seed, metric)
-                score = Score(*keys, value=0.0)
-            full.append(score)
-    return full, gaps
-
-
-def _gap(model: str, metric: str, cases: list[str], request: Request) -> Finding:
-    named = tuple(dict.fromkeys(cases))
-    text = f"{model}: has no {metric} for {len(named)} cases ({some(named)})"
-    if metric not in SHARES:
-        return Finding(
-            "missing", f"{text}: its worst value is not in the table: give it", True, named
-        )
-    if request.missing == "refuse":
-        return Finding("missing", f"{text}: compute it", True, named)
-    return note("missing", f"{text}: 0, the worst, is taken", named)

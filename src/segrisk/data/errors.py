@@ -34,6 +34,16 @@ class DataWarning(UserWarning):
     """Something about the data that is allowed, and probably not meant."""
 
 
+def unreadable(path: Path, error: Exception, advice: str) -> DataError:
+    """Why a table cannot be read; `advice` is for a file that is there but broken."""
+    reasons = {
+        FileNotFoundError: "does not exist: correct the path",
+        IsADirectoryError: "is a folder, where a file is expected: correct the path",
+        PermissionError: "may not be read: change its permissions",
+    }
+    return DataError([f"{path}: {reasons.get(type(error), f'cannot be read ({error}): {advice}')}"])
+
+
 def shown(path: Path) -> str:
     """How faults name a file of a task: by the task's folder, images or labels, and its name.
 

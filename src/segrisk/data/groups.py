@@ -4,7 +4,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from segrisk.data.errors import DataError
+from segrisk.data.errors import DataError, unreadable
 
 NAMES = ("id", "case", "case_id")
 """What the column of the cases may be called."""
@@ -17,7 +17,7 @@ def read_groups(path: Path, ids: Sequence[str]) -> list[str]:
             table = csv.DictReader(file)
             columns, rows = table.fieldnames or [], list(table)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError([f"{path}: cannot be read ({error}): save it as CSV in UTF-8"]) from error
+        raise unreadable(path, error, "save it as CSV in UTF-8") from error
     name = next((name for name in NAMES if name in columns), None)
     missing = [column for column in (name or "id", "group") if column not in columns]
     if missing:

@@ -124,7 +124,7 @@ CONVENTIONS = {
         Convention(
             "metrics_reloaded_2025",
             "MetricsReloaded before April 2026: Dice 1 and Jaccard without a value",
-            "its code, read",
+            "its published code, whose numbers the tests derive",
             {
                 "overlap": Empty(1.0, 0.0, 0.0),
                 "jaccard": Empty(NAN, 0.0, 0.0),

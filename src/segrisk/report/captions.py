@@ -171,7 +171,7 @@ def curve(summary: Summary) -> str:
     left_out = ""
     if summary.left_out:
         names = ", ".join(summary.left_out)
-        left_out = f" Left out, with fewer than {CASES_FOR_CURVE} objects: {names}."
+        left_out = f" Left out, with fewer than {CASES_FOR_CURVE} objects of known size: {names}."
     return (
         f"{summary.primary.label} against the foreground fraction. Points: means of ten bins of "
         "equal count (dashed borders), at each bin's median. Lines: local linear means over log "
@@ -249,6 +249,23 @@ def sizes(summary: Summary) -> str:
     if not changing:
         return "No difference is shown to change with the size of the object."
     return f"Change with the size of the object, after correction: {_few(changing)}."
+
+
+def unsized(summary: Summary) -> str:
+    """Of how many references nobody says whether they are empty; nothing where all are known."""
+    counts = {task.name: sum(map(math.isnan, task.fractions)) for task in summary.tasks}
+    where = [
+        f"{count} of {task.n_cases} references of {task.name}"
+        for task in summary.tasks
+        if (count := counts[task.name])
+    ]
+    if not where:
+        return ""
+    only = " of the others" if summary.sensitivity else ""
+    return (
+        f"That cannot be told{only}: the size of {_few(where)} is not known. A table with the "
+        "columns case, label and fraction (--sizes) says it, and is needed for scores by size."
+    )
 
 
 def _few(names: list[str]) -> str:

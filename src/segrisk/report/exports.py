@@ -191,6 +191,16 @@ def write_table(stem: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence
     return write_parquet(stem.with_suffix(".parquet"), columns, (row.values() for row in rows))
 
 
+def size_rows(summary: Summary) -> Rows:
+    """The size of every reference that is known, as `segrisk compare` reads it again."""
+    return [
+        {"task": task.task, "case": case, "label": task.label, "fraction": fraction}
+        for task in summary.tasks
+        for case, fraction in zip(task.cases, task.fractions, strict=True)
+        if math.isfinite(fraction)
+    ]
+
+
 def write_parquet(path: Path, columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> bool:
     """Write a table as Parquet, text as it is; False without pyarrow."""
     try:

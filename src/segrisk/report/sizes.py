@@ -42,9 +42,9 @@ class Curve:
 
 
 def has_curve(task: TaskInfo) -> bool:
-    """Whether enough cases have an object, and not all of one size."""
+    """Whether all sizes are known, enough cases have an object, and not all of one size."""
     sizes = [fraction for fraction in task.fractions if fraction > 0]
-    return len(sizes) >= CASES_FOR_CURVE and len(set(sizes)) > 1
+    return task.has_sizes and len(sizes) >= CASES_FOR_CURVE and len(set(sizes)) > 1
 
 
 def curve(results: Results, task: TaskInfo, scores: Scores, pairs: Sequence[Pair]) -> Curve:

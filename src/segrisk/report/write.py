@@ -14,6 +14,7 @@ from segrisk.report.exports import (
     mean_rows,
     pair_rows,
     rank_rows,
+    size_rows,
     write_parquet,
     write_table,
 )
@@ -31,8 +32,10 @@ from segrisk.report.summary import Summary, summarise
 from segrisk.report.tables import all_tables, latex, markdown
 from segrisk.report.viewer import MakeView
 from segrisk.scores import COLUMNS, Score, write_scores
+from segrisk.sheets import csv_text
 
 PAGE = "report.html"
+SIZES = "sizes.csv"
 
 
 def write_report(results: Results, folder: str | Path, views: MakeView | None = None) -> Summary:
@@ -54,6 +57,8 @@ def write_report(results: Results, folder: str | Path, views: MakeView | None = 
         write_scores(folder / f"{name}.csv", scores)
     if summary.decisions is not None:
         write_table(folder / "decisions", [asdict(c) for c in summary.decisions.contrasts])
+    if sizes := size_rows(summary):
+        write_text(folder / SIZES, csv_text(list(sizes[0]), (row.values() for row in sizes)))
     write_text(folder / "report.json", as_json(summary))
     if results.provenance is not None:
         write_json(folder / "provenance.json", results.provenance)
