@@ -12,7 +12,7 @@ from segrisk.data.prepare import PreparedTask, load_prepared
 from segrisk.report.tables import console_tables
 from segrisk.report.write import PAGE, write_report
 from segrisk.study.collect import collect
-from segrisk.study.config import Study, load_study
+from segrisk.study.config import Study, Task, load_study
 from segrisk.study.engine import Engine, default_workers, unwritable
 from segrisk.study.plan import Cell, plan, prepare_tasks, restore
 from segrisk.study.predictions import write_predictions
@@ -60,10 +60,14 @@ def _prepare(
         channels = "1 channel" if task.channels == 1 else f"{task.channels} channels"
         console.print(
             f"{name}: {len(task.entries)} cases in {groups} groups, {channels}, "
-            f"at {'×'.join(map(str, task.size))}",
+            f"at {'×'.join(map(str, task.size))}{_excluded(study.tasks[name])}",
             highlight=False,
         )
     return tasks, cells
+
+
+def _excluded(task: Task) -> str:
+    return f"; excluded: {', '.join(task.exclude)}" if task.exclude else ""
 
 
 def _train(
