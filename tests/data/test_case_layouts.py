@@ -423,7 +423,8 @@ def test_different_grids_among_modalities_are_named(brats):
 def test_a_truncated_volume_is_named_and_can_be_excluded(brats):
     folder = brats / "LGG/Brats18_2013_0_1"
     path = folder / f"{folder.name}_t1.nii.gz"
-    path.write_bytes(path.read_bytes()[:-40])
+    trees.nifti(path, trees.intensities(0, (30, 30, 30)))
+    path.write_bytes(path.read_bytes()[:-4000])
     refused(brats, r"_t1\.nii\.gz: cannot be read \(EOFError.*copy or export the file again")
     (case,) = cases(brats, exclude=(folder.name,))
     assert case.id == "Brats18_TCIA04_111_1"
@@ -441,6 +442,11 @@ def test_an_excluded_case_needs_no_row_and_no_soundness(tmp_path):
     trees.picture(root / "Original/3.tif", COLOUR)  # it has no mask
     (root / "index.csv").write_text("id,group\n1,p\n2,q\n")
     assert [case.group for case in cases(root, exclude=("3",))] == ["p", "q"]
+    volumes = trees.nnunet(tmp_path / "Dataset042")
+    (volumes / "labelsTr/p2.nii.gz").unlink()
+    (volumes / "dataset.json").write_text('{"labels": {"background": 0, "whole": [1, 2]}}')
+    assert len(refused(volumes, r"p2_0000\.nii\.gz: has no mask in labelsTr/").faults) == 2
+    assert [case.id for case in cases(volumes, target="whole", exclude=("p2",))] == ["p1"]
     refused(root, r"set/Original/3\.tif: has no mask in Ground Truth/")
 
 
@@ -472,7 +478,7 @@ def test_real_sets_are_read_in_the_layouts_of_others(real_data, tmp_path):
         image = path.name.replace(".nii.gz", "_0000.nii.gz")
         for folder, source in (("imagesTr", brain / "images" / image), ("labelsTr", path)):
             (root / folder).mkdir(parents=True, exist_ok=True)
-            (root / folder / path.name).symlink_to(source)
+            shutil.copy(source, root / folder / path.name)
         listed.append({"image": f"imagesTr/{path.name}", "label": f"labelsTr/{path.name}"})
     named = {"0": "background", "1": "Anterior", "2": "Posterior"}
     trees.dataset(root, modality={"0": "MRI"}, labels=named, training=listed)

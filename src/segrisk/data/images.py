@@ -273,7 +273,8 @@ def volume_header(path: Path, volume: "SpatialImage", channels: int = 1) -> Head
     dtype = volume.get_data_dtype()
     if dtype.kind not in "biuf":
         raise _fault(path, f"holds {dtype} values: save it as real numbers")
-    spacing = tuple(float(zoom) for zoom in volume.header.get_zooms()[:3])
+    zooms = (*volume.header.get_zooms()[:3], 1.0)  # of a slice the third may be lacking
+    spacing = tuple(float(zoom) for zoom in zooms[:3])
     if not all(np.isfinite(spacing)):  # nibabel itself makes 0 to 1 and drops the sign
         raise _fault(path, f"has spacing {spacing} mm, which is impossible: mend the header")
     return Header(path, shape, spacing, np.asarray(volume.affine, dtype=float), dtype)

@@ -111,20 +111,22 @@ def _or_fault(faults: list[str], read: Callable[..., T], *arguments: object) -> 
 def _case(own: Files, images: list[Grid], labels: list[Grid], taste: _Taste) -> Case:
     first = images[0]
     image = _joined([grid.values for grid in images])
-    share = np.mean([grid.values[0] for grid in labels], axis=0, dtype=np.float32)
-    label = labels[0].values[0] if len(labels) == 1 else share > 0.5
+    arrays = [image, labels[0].values[0]]
+    if len(labels) > 1:
+        share = np.mean([grid.values[0] for grid in labels], axis=0, dtype=np.float32)
+        arrays = [image, share > 0.5, share]
     spacing = first.spacing_mm
     axes = wanted = None
     if first.affine is not None and taste.dimensions == 2:
-        image, label, share, spacing = image[..., 0], label[..., 0], share[..., 0], spacing[:2]
+        arrays, spacing = [array[..., 0] for array in arrays], spacing[:2]
     elif first.affine is not None and taste.axes is not None:
         axes, wanted = orientation(first.affine), taste.axes
         if axes != wanted:
-            image, label, share = (turned(own, axes, wanted) for own in (image, label, share))
+            arrays = [turned(array, axes, wanted) for array in arrays]
             spacing = reordered(spacing, axes, wanted)
+    image, label, *raters = arrays
     origin = Origin(axes, wanted, first.spacing_mm, tuple(grid.scaling for grid in images))
-    raters = share if len(labels) > 1 else None
-    return Case(own.id, own.group, image, label, spacing, origin, raters)
+    return Case(own.id, own.group, image, label, spacing, origin, raters[0] if raters else None)
 
 
 def _wrong_axes(grid: Grid, dimensions: int | None) -> str | None:

@@ -9,6 +9,7 @@ from segrisk.data.dataset import Labelling
 from segrisk.data.folder import Folder
 from segrisk.data.layouts.found import Fault, Found, Kinds, assembled, subfolders
 
+REFERENCE = "seg"
 GRADES = ("HGG", "LGG")
 """The folders of cases up to 2019; later their cases lie side by side."""
 
@@ -20,22 +21,25 @@ VISIT = re.compile(r"(?i)(?P<patient>brats1[789]_.+)_\d+|(?P<later>brats-[a-z]+-
 class Naming:
     """How files are named, in the order of channels, and what their labels mean."""
 
+    mark: str
     modalities: tuple[str, ...]
     regions: tuple[tuple[str, tuple[int, ...]], ...]
     remark: str
 
     @property
     def file(self) -> re.Pattern[str]:
-        kinds = "|".join((*self.modalities, "seg"))
-        return re.compile(rf"(?i)(?P<case>.+)[_-](?P<kind>{kinds})\.nii(\.gz)?")
+        kinds = "|".join((*self.modalities, REFERENCE))
+        return re.compile(rf"(?i)(?P<case>.+){self.mark}(?P<kind>{kinds})\.nii(\.gz)?")
 
 
 BEFORE = Naming(
+    "_",
     ("flair", "t1", "t1ce", "t2"),
     (("whole tumour", (1, 2, 4)), ("tumour core", (1, 4)), ("enhancing tumour", (4,))),
     "BraTS 2018 to 2021 have 1, 2 and 4; 3 is the enhancing tumour of 2023, relabel it as 4",
 )
 SINCE_2023 = Naming(
+    "-",
     ("t2f", "t1n", "t1c", "t2w"),  # the same images in the same order
     (("whole tumour", (1, 2, 3)), ("tumour core", (1, 3)), ("enhancing tumour", (3,))),
     "BraTS 2023 has 1, 2 and 3; 4 is the enhancing tumour of earlier years, relabel it as 3",
@@ -80,7 +84,7 @@ def _case_folders(root: Path) -> list[Path]:
 
 
 def _holds(root: Path, naming: Naming) -> bool:
-    return any(own for _, own in _all(root, naming))
+    return any(own.keys() - {REFERENCE} for _, own in _all(root, naming))
 
 
 def _all(root: Path, naming: Naming) -> Iterator[tuple[Path, Kinds]]:
@@ -96,10 +100,10 @@ def _all(root: Path, naming: Naming) -> Iterator[tuple[Path, Kinds]]:
 def _found(root: Path, naming: Naming) -> Found:
     cases = [(path.name, patient(path.name), own) for path, own in _all(root, naming) if own]
     if not cases:
-        expected = ", ".join(f"CASE_{kind}" for kind in (*naming.modalities, "seg"))
+        expected = ", ".join(f"CASE{naming.mark}{kind}" for kind in (*naming.modalities, REFERENCE))
         text = f"{root.name}: has no folders of cases with files {expected}: correct the folder"
         return Found(faults=(Fault(text),))
-    files, faults = assembled(root, cases, naming.modalities, "seg")
+    files, faults = assembled(root, cases, naming.modalities, REFERENCE)
     mixed = tuple(_mixed(root, cases, naming))
     labels = Labelling(naming.regions)
     return Found(files, (*faults, *mixed), labels, naming.remark, "whole tumour")

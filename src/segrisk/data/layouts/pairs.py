@@ -109,7 +109,7 @@ def pictures(folder: Folder) -> Found:
                 rated = files[own.id]
                 files[own.id] = replace(rated, masks=(*rated.masks, *own.masks))
     faults = [fault for found in (first, *others) for fault in found.faults]
-    return replace(first, files=tuple(files.values()), faults=tuple(faults))
+    return replace(first, files=tuple(files.values()), faults=tuple(dict.fromkeys(faults)))
 
 
 def _picture_folders(root: Path) -> list[Path]:
@@ -201,7 +201,9 @@ def _pairing_faults(
     for id in sorted(channels.keys() - masks.keys()):
         path = next(iter(channels[id].values()))[0]
         text = f"has no mask in {labels.name}/: add the mask, or remove the image"
-        yield Fault(f"{shown(path)}: {text}", id)
+        parts = CHANNEL.fullmatch(id)  # without a mask nothing tells a channel from an id
+        excluded = parts is not None and parts["id"] in left_out
+        yield Fault(f"{shown(path)}: {text}", parts["id"] if excluded else id)
     for id in sorted(masks.keys() - channels.keys()):
         text = f"has no image in {images.name}/: add the image, or remove the mask"
         yield Fault(f"{shown(masks[id][0])}: {text}", id)
