@@ -14,6 +14,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from segrisk.commands import app
+from segrisk.study.config import OF_FOLDERS, Task
 from segrisk.study.engine import Engine
 from segrisk.study.store import Store, StoreError
 from tiny_study import TINY
@@ -100,6 +101,22 @@ def changed(**changes):
         (
             changed(tasks={"a": {"phantom": "molar", "size": [8, 16]}}),
             "size [8, 16]: a phantom needs sides of 16 or more",
+        ),
+        (
+            changed(tasks={"a": {"folder": "x", "layout": "brats18", "size": [16, 16]}}),
+            "unknown layout 'brats18'; did you mean 'brats'?",
+        ),
+        (
+            changed(tasks={"a": {"phantom": "molar", "colour": "grey", "size": [16, 16]}}),
+            "'tasks.a': a phantom has no colour: remove it",
+        ),
+        (
+            changed(tasks={"a": {"folder": "x", "colour": "gray", "size": [16, 16]}}),
+            "'tasks.a.colour': Input should be 'grey' or 'rgb', got 'gray'",
+        ),
+        (
+            changed(tasks={"a": {"folder": "x", "groups": "$NO_SUCH/g", "size": [16, 16]}}),
+            "'tasks.a.groups' names $NO_SUCH, which is not set",
         ),
         (changed(folds="many"), "'folds': Input should be a valid integer"),
         (changed(folds=1), "'folds': Input should be greater than or equal to 2, got 1"),
@@ -269,3 +286,30 @@ def test_every_help_shows_an_example(arguments):
     result = CliRunner().invoke(app, [*arguments, "--help"])
     assert result.exit_code == 0
     assert "Example: segrisk study" in " ".join(result.output.replace("│", " ").split())
+
+
+def test_a_broken_case_is_named_and_can_be_excluded_by_name(run, no_training, folder):
+    (folder / "images" / "c03.png").write_bytes(b"\x89PNG")
+    tasks = {"mine": {"folder": "data", "size": [16, 16]}}
+    code, text = run(changed(tasks=tasks))
+    assert code == 2 and "data/images/c03.png: cannot be read" in text
+    tasks["mine"]["exclude"] = ["c30"]
+    code, text = run(changed(tasks=tasks))
+    assert code == 2 and "`exclude` names c30, and there is no such case; did you mean" in text
+    tasks["mine"]["exclude"] = ["c03"]
+    _, text = run(changed(tasks=tasks), out="other")
+    assert "mine: 11 cases in 11 groups, 1 channel, at 16×16; excluded: c03" in text
+
+
+def test_the_same_image_in_two_groups_is_refused(run, no_training, folder):
+    (folder / "images" / "c07.png").write_bytes((folder / "images" / "c02.png").read_bytes())
+    code, text = run(changed(**FOLDERS))
+    assert code == 2 and "cases c02 and c07 hold the same image in two groups" in text
+
+
+def test_a_study_of_before_these_keys_keeps_its_record_and_its_hash():
+    task = Task(folder="x", size=(16, 16))
+    assert not set(task.model_dump(mode="json")) & set(OF_FOLDERS)
+    later = Task(folder="x", size=(16, 16), exclude=("a",), colour="grey")
+    assert later.model_dump(mode="json")["exclude"] == ["a"]
+    assert Task.model_validate(later.model_dump(mode="json")) == later

@@ -9,11 +9,12 @@ from segrisk.compare.completeness import complete
 from segrisk.compare.gate import pair
 from segrisk.compare.geometry import resample, write_moved
 from segrisk.compare.inspection import Inspected, Report, inspect
-from segrisk.compare.layouts import Labelling, find_masks, image_beside
+from segrisk.compare.layouts import find_masks, image_beside
 from segrisk.compare.manifest import read_manifest
 from segrisk.compare.request import RESERVED, Finding, Request, note, refuse_if
 from segrisk.compare.sizes import Key, agreed, lacking, read_sizes
 from segrisk.compare.tables import Table, is_table, read_model, read_models
+from segrisk.data.dataset import UNLABELLED, Labelling
 from segrisk.data.errors import DataError
 from segrisk.data.groups import read_groups
 from segrisk.data.images import Header
@@ -21,7 +22,6 @@ from segrisk.files import real
 from segrisk.names import UNPRINTABLE
 from segrisk.scores import Score
 
-UNNAMED = Labelling()
 LONGEST = 100
 """A model's name stands in the head of a column, and names a folder."""
 UNGROUPED = note(
@@ -42,7 +42,7 @@ class Gathered:
     models: tuple[str, ...]
     cases: tuple[ComparedCase, ...] = ()
     labels: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    labelling: Labelling = UNNAMED
+    labelling: Labelling = UNLABELLED
     images: Mapping[tuple[str, str], Path] = field(default_factory=dict)
     scores: tuple[Score, ...] = ()
     sizes: Mapping[Key, float] = field(default_factory=dict)
@@ -188,7 +188,7 @@ def _from_folders(request: Request, report: Report) -> _Found:
     task = request.task or real(request.reference).name
     cases, paired = pair(task, reference, trees, request)
     labelling = next(
-        (t.labelling for t in (reference, *trees.values()) if t.labelling.regions), UNNAMED
+        (t.labelling for t in (reference, *trees.values()) if t.labelling.regions), UNLABELLED
     )
     return _inspected(request, report, cases, models, labelling, {}, [*findings, *paired])
 
@@ -199,7 +199,7 @@ def _from_manifest(request: Request, report: Report) -> _Found:
     if not request.groups and not manifest.grouped:
         findings.append(UNGROUPED)
     return _inspected(
-        request, report, manifest.cases, manifest.models, UNNAMED, manifest.images, findings
+        request, report, manifest.cases, manifest.models, UNLABELLED, manifest.images, findings
     )
 
 

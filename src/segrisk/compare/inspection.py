@@ -8,9 +8,9 @@ from pathlib import Path
 from segrisk.compare.cases import ComparedCase
 from segrisk.compare.gate import unscored
 from segrisk.compare.geometry import can_be_resampled, disagreement
-from segrisk.compare.layouts import Labelling
 from segrisk.compare.request import Finding, Request, note, some
 from segrisk.data.content import MANY, Content, mask_content
+from segrisk.data.dataset import Labelling
 from segrisk.data.errors import DataError, UnreadableError, shown
 from segrisk.data.images import Header, is_picture, read_header
 

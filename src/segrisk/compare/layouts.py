@@ -5,7 +5,6 @@ without `desc`, which says who made it, and without the suffix. Hidden files (`.
 macOS leaves beside `a.nii.gz`) are no masks.
 """
 
-import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
@@ -14,8 +13,9 @@ from pathlib import Path
 
 from segrisk.compare.request import Finding, note, some
 from segrisk.data.arrays import array_names
+from segrisk.data.dataset import UNLABELLED, Labelling, labelling, leaves, listed
 from segrisk.data.groups import read_groups
-from segrisk.data.images import MASKS
+from segrisk.data.images import MASKS, stem
 from segrisk.files import real
 
 FOLD = re.compile(r"fold_(\d+|all)")
@@ -37,21 +37,13 @@ class MaskFile:
 
 
 @dataclass(frozen=True)
-class Labelling:
-    """What a dataset.json says of labels: the values of each region, and the one to be ignored."""
-
-    regions: tuple[tuple[str, tuple[int, ...]], ...] = ()
-    ignore: int | None = None
-
-
-@dataclass(frozen=True)
 class MaskTree:
     """The masks of a folder, with the layout in which they were found."""
 
     root: Path
     layout: str
     files: tuple[MaskFile, ...] = ()
-    labelling: Labelling = Labelling()
+    labelling: Labelling = UNLABELLED
     findings: tuple[Finding, ...] = ()
     by_case: dict[str, list[MaskFile]] = field(init=False, repr=False, compare=False)
 
@@ -85,9 +77,7 @@ def case_name(path: Path) -> str | None:
     >>> case_name(Path("labels/scan.v2.NII.gz"))
     'scan.v2'
     """
-    name = unicodedata.normalize("NFC", path.name)
-    ending = next((end for end in ENDINGS if name.lower().endswith(end)), None)
-    return None if ending is None or name.startswith(".") else name[: -len(ending)]
+    return stem(unicodedata.normalize("NFC", path.name), ENDINGS)
 
 
 ENDINGS = (".seg.nrrd", *MASKS)  # what 3D Slicer saves ends so
@@ -151,9 +141,9 @@ def _nnunet_results(root: Path) -> MaskTree:
             findings.append(note("input", f"{root.name}: {text}: it is left out"))
         else:
             findings.append(note("input", f"{root.name}: {text}: its scores are too good"))
-            return MaskTree(root, "", _masks_in(folds["all"]), _labelling(root), tuple(findings))
+            return MaskTree(root, "", _masks_in(folds["all"]), labelling(root), tuple(findings))
     files = (file for fold, folder in numbered.items() for file in _masks_in(folder, fold))
-    return MaskTree(root, "", tuple(files), _labelling(root), tuple(findings))
+    return MaskTree(root, "", tuple(files), labelling(root), tuple(findings))
 
 
 def _one_fold(root: Path) -> MaskTree:
@@ -161,7 +151,7 @@ def _one_fold(root: Path) -> MaskTree:
     folder = next((root / name for name in VALIDATION if (root / name).is_dir()), root)
     number = FOLD.fullmatch(real(root.parent if folder == root else root).name)
     fold = int(number[1]) if number and number[1] != "all" else None
-    return MaskTree(root, "", _masks_in(folder, fold), _labelling(folder))
+    return MaskTree(root, "", _masks_in(folder, fold), labelling(folder))
 
 
 def _is_one_fold(root: Path) -> bool:
@@ -183,21 +173,14 @@ def _dataset(root: Path) -> MaskTree:
         )
     files = tuple(file for folder in folders for file in _masks_in(folder))
     findings = tuple(_listed_but_absent(root, {real(file.path) for file in files}))
-    return MaskTree(root, "", files, _labelling(root), findings)
+    return MaskTree(root, "", files, labelling(root), findings)
 
 
 def _listed_but_absent(root: Path, there: set[Path]) -> Iterator[Finding]:
     """The Decathlon lists its files in dataset.json; nnU-Net 2 gives their number only."""
-    listed = _json(root / "dataset.json").get("training")
-    if not isinstance(listed, list):
-        return
-    inside = real(root)
-    for entry in listed:
-        name = entry.get("label") if isinstance(entry, dict) else None
-        if not isinstance(name, str):
-            continue
-        path = real(inside / name)
-        if not path.is_relative_to(inside):
+    for name in listed(root, "label"):
+        path = real(root / name)
+        if leaves(root, name):
             yield Finding("input", f"{root.name}/dataset.json: {name} leaves its folder: remove it")
         elif path not in there and not path.exists():
             yield Finding(
@@ -213,11 +196,11 @@ def _task_folder(root: Path) -> MaskTree:
     if index.exists():
         groups = read_groups(index, [file.case for file in files])
         files = tuple(replace(f, group=g) for f, g in zip(files, groups, strict=True))
-    return MaskTree(root, "", files, _labelling(root))
+    return MaskTree(root, "", files, labelling(root))
 
 
 def _flat(root: Path) -> MaskTree:
-    return MaskTree(root, "", _masks_in(root), _labelling(root))
+    return MaskTree(root, "", _masks_in(root), labelling(root))
 
 
 # BIDS derivatives.
@@ -248,32 +231,6 @@ LAYOUTS: tuple[tuple[str, Callable[[Path], bool], Callable[[Path], MaskTree]], .
     ("flat folder", lambda root: True, _flat),
 )
 """The first that applies is the one."""
-
-
-def _labelling(root: Path) -> Labelling:
-    """The labels of a dataset.json, which name values (Decathlon) or have values (nnU-Net 2)."""
-    labels = _json(root / "dataset.json").get("labels")
-    regions, ignore = [], None
-    for key, value in labels.items() if isinstance(labels, dict) else ():
-        name, values = (value, key) if isinstance(value, str) else (key, value)
-        try:
-            numbers = tuple(int(v) for v in (values if isinstance(values, list) else [values]))
-        except (TypeError, ValueError):
-            continue
-        if name == "ignore":
-            ignore = numbers[0]
-        elif numbers and numbers != (0,):
-            regions.append((name, numbers))
-    return Labelling(tuple(regions), ignore)
-
-
-def _json(path: Path) -> dict:
-    """What a JSON file holds; nothing where it is absent or broken: it only adds names."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _nothing(root: Path, text: str) -> MaskTree:

@@ -6,12 +6,30 @@ import numpy as np
 
 
 @dataclass(frozen=True)
+class Origin:
+    """How the files of a case hold it, so that a mask of it can go back to their grid.
+
+    `axes` is where the axes of the files point to, such as LPS, and `prepared` where those of the
+    case do, which is alike in all cases of a task; None for pictures. `spacing_mm` is the files'.
+    `scaling` has the slope and intercept of each image file, by which its numbers were read.
+    """
+
+    axes: str | None
+    prepared: str | None
+    spacing_mm: tuple[float, ...]
+    scaling: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
 class Case:
     """One image with its mask.
 
     `image` is (channels, *space) float32, `label` is (*space) bool, `spacing_mm` the distance of
     neighbouring voxels along each axis (1.0 where the file does not know). `group` is the unit
     that folds never split: the patient, or the cluster of near-duplicates.
+
+    Where several raters drew a mask, `label` is what more than half of them marked, and `raters`
+    (*space) float32 the share that marked each voxel.
     """
 
     id: str
@@ -19,6 +37,8 @@ class Case:
     image: np.ndarray
     label: np.ndarray
     spacing_mm: tuple[float, ...]
+    origin: Origin | None = None
+    raters: np.ndarray | None = None
 
     @property
     def fraction(self) -> float:

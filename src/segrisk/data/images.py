@@ -41,6 +41,8 @@ class Grid:
     values: np.ndarray
     spacing_mm: tuple[float, ...]
     affine: np.ndarray | None
+    scaling: tuple[float, float] = (1.0, 0.0)
+    """Slope and intercept that made `values` of what a NIfTI file stores."""
 
     @property
     def space(self) -> tuple[int, ...]:
@@ -59,6 +61,16 @@ class Header:
     spacing_mm: tuple[float, ...] | None
     affine: np.ndarray | None
     dtype: np.dtype
+
+
+def stem(name: str, endings: tuple[str, ...] = (*VOLUMES, *PICTURES)) -> str | None:
+    """The name of a file without its ending; None where it has none of these, or is hidden.
+
+    >>> stem("scan.v2.NII.gz"), stem("notes.txt"), stem("._a.png")
+    ('scan.v2', None, None)
+    """
+    ending = next((end for end in endings if name.lower().endswith(end)), None)
+    return None if ending is None or name.startswith(".") else name[: -len(ending)]
 
 
 def is_volume(path: Path) -> bool:
@@ -82,15 +94,16 @@ def is_grey(path: Path) -> bool:
         return False
 
 
-def read_image(path: Path) -> Grid:
+def read_image(path: Path, channels: int = 1) -> Grid:
     """The intensities of a file, (channels, *space) float32: 3 for a colour picture, else 1.
 
-    Alpha is dropped and a palette resolved; the scale of the values is kept. DataError names a
-    file that cannot be read, holds several pages or time points, or NaN or infinite values.
+    A volume with several `channels` has them along its last axis. Alpha is dropped and a palette
+    resolved; the scale of the values is kept. DataError names a file that cannot be read, holds
+    several pages or time points, or NaN or infinite values.
     """
     with naming(path):
         if is_volume(path):
-            grid = _read_volume(path, np.dtype(np.float32))
+            grid = _read_volume(path, np.dtype(np.float32), channels)
         else:
             grid = _read_picture(path, _intensities)
     return _finite(grid, "intensities")
@@ -151,11 +164,14 @@ def orientation(affine: np.ndarray) -> str:
     >>> orientation(np.diag([-1.0, -1.0, 2.0, 1.0]))
     'LPS'
     """
-    letters = ""
-    for column in affine[:3, :3].T:
-        axis = int(np.abs(column).argmax())
-        letters += ("LR", "PA", "IS")[axis][int(column[axis] > 0)]
-    return letters
+    matrix = affine[:3, :3] / np.maximum(np.linalg.norm(affine[:3, :3], axis=0), 1e-300)
+    letters = [""] * 3
+    left = np.abs(matrix)
+    for _ in range(3):  # the clearest first, so that no axis of the body is given twice
+        axis, column = np.unravel_index(int(left.argmax()), left.shape)
+        letters[column] = ("LR", "PA", "IS")[axis][int(matrix[axis, column] > 0)]
+        left[axis], left[:, column] = -1, -1
+    return "".join(letters)
 
 
 def misplacement(
@@ -230,10 +246,23 @@ def _finite(grid: Grid, what: str) -> Grid:
     return grid
 
 
-def volume_header(path: Path, volume: "SpatialImage") -> Header:
-    """The header of a NIfTI file; DataError where it is no single volume of real numbers."""
+def volume_header(path: Path, volume: "SpatialImage", channels: int = 1) -> Header:
+    """The header of a NIfTI file; DataError where it is no single volume of real numbers.
+
+    A file of 2 axes is one slice. One of several `channels` has them on its last axis.
+    """
     shape = volume.shape
     while len(shape) > 3 and shape[-1] == 1:
+        shape = shape[:-1]
+    if len(shape) == 2:
+        shape = (*shape, 1)
+    if channels > 1:
+        if len(shape) != 4 or shape[-1] != channels:
+            raise _fault(
+                path,
+                f"has shape {volume.shape}, where 3 axes and then {channels} channels are "
+                "expected: correct the file, or the modalities in dataset.json",
+            )
         shape = shape[:-1]
     if len(shape) != 3 or 0 in shape:
         raise _fault(
@@ -244,20 +273,23 @@ def volume_header(path: Path, volume: "SpatialImage") -> Header:
     dtype = volume.get_data_dtype()
     if dtype.kind not in "biuf":
         raise _fault(path, f"holds {dtype} values: save it as real numbers")
-    spacing = tuple(float(zoom) for zoom in volume.header.get_zooms()[:3])
+    zooms = (*volume.header.get_zooms()[:3], 1.0)  # of a slice the third may be lacking
+    spacing = tuple(float(zoom) for zoom in zooms[:3])
     if not all(np.isfinite(spacing)):  # nibabel itself makes 0 to 1 and drops the sign
         raise _fault(path, f"has spacing {spacing} mm, which is impossible: mend the header")
     return Header(path, shape, spacing, np.asarray(volume.affine, dtype=float), dtype)
 
 
-def _read_volume(path: Path, dtype: np.dtype | None) -> Grid:
+def _read_volume(path: Path, dtype: np.dtype | None, channels: int = 1) -> Grid:
     import nibabel
 
     volume = nibabel.load(path, mmap=False)
-    header = volume_header(path, volume)
+    header = volume_header(path, volume, channels)
     with np.errstate(over="ignore"):  # beyond float32 becomes infinite, which is refused after
-        values = np.asarray(volume.dataobj, dtype=dtype).reshape(header.space)
-    return Grid(path, values[None], header.spacing_mm, header.affine)
+        values = np.asarray(volume.dataobj, dtype=dtype).reshape((*header.space, channels))
+    scaling = (float(volume.dataobj.slope), float(volume.dataobj.inter))
+    values = np.moveaxis(values, -1, 0)
+    return Grid(path, values, header.spacing_mm, header.affine, scaling)
 
 
 def _read_picture(path: Path, convert: "Callable[[Image], np.ndarray]") -> Grid:

@@ -7,25 +7,29 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
 from monai.transforms import Resize
 
-from segrisk.data.case import Case
+from segrisk.data.case import Case, Origin
 from segrisk.files import digest, write_json
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What is known of one prepared case; `offset` is where its own mask begins in `masks.bin`."""
+    """What is known of one prepared case; `offset` is where its own mask begins in `masks.bin`.
+
+    `origin` says how its files hold it; None of phantoms, and of tasks prepared long ago.
+    """
 
     id: str
     group: str
     fraction: float
     shape: tuple[int, ...]
     offset: int
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True)
@@ -100,8 +104,16 @@ def prepare(cases: Iterable[Case], size: tuple[int, ...], root: Path) -> Prepare
 def load_prepared(folder: Path) -> PreparedTask:
     """The task that `prepare` left in `folder`."""
     task = json.loads((folder / "task.json").read_text(encoding="utf-8"))
-    entries = (Entry(**{**entry, "shape": tuple(entry["shape"])}) for entry in task["entries"])
-    return PreparedTask(folder, task["key"], tuple(task["size"]), task["channels"], tuple(entries))
+    entries = tuple(_entry(**entry) for entry in task["entries"])
+    return PreparedTask(folder, task["key"], tuple(task["size"]), task["channels"], entries)
+
+
+def _entry(*, shape: list[int], origin: dict | None = None, **rest: Any) -> Entry:
+    if origin is not None:
+        scaling = tuple((slope, intercept) for slope, intercept in origin.pop("scaling"))
+        spacing = tuple(origin.pop("spacing_mm"))
+        origin = Origin(spacing_mm=spacing, scaling=scaling, **origin)
+    return Entry(shape=tuple(shape), origin=origin, **rest)
 
 
 def _write(
@@ -121,7 +133,7 @@ def _write(
     targets.write(target.astype(np.uint8).tobytes())
     offset = masks.tell()
     masks.write(np.ascontiguousarray(case.label).tobytes())
-    return Entry(case.id, case.group, case.fraction, case.label.shape, offset)
+    return Entry(case.id, case.group, case.fraction, case.label.shape, offset, case.origin)
 
 
 def resized(array: np.ndarray, size: tuple[int, ...]) -> np.ndarray:

@@ -32,5 +32,5 @@ def nifti(values: np.ndarray, like: Path | None = None) -> bytes:
         header.set_data_dtype(values.dtype)
         header.set_slope_inter(1, 0)
         header["cal_min"], header["cal_max"] = 0, 0
-        image = nibabel.Nifti1Image(values.reshape(source.shape), source.affine, header)
+        image = type(source)(values.reshape(source.shape), source.affine, header)
     return gzip.compress(image.to_bytes(), mtime=0)

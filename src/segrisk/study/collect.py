@@ -53,6 +53,12 @@ def collect(
         notes=(
             *(_note(name, unfinished) for name in study.tasks if name in incomplete),
             *(
+                f"{name}: the study excludes {len(task.exclude)} "
+                f"{'case' if len(task.exclude) == 1 else 'cases'}: {', '.join(task.exclude)}"
+                for name, task in study.tasks.items()
+                if task.exclude
+            ),
+            *(
                 f"{name} is left out: not every fold and seed of it is finished"
                 for name in undecided
             ),

@@ -18,6 +18,8 @@ from pydantic import (
 from torch import nn
 
 from segrisk.configuration import ConfigurationError, Strict, read_yaml, validate
+from segrisk.data.folder import Colour
+from segrisk.data.layouts.choose import LAYOUTS
 from segrisk.data.phantoms import PHANTOMS, SMALLEST
 from segrisk.decision import NEED_CALIBRATION, Rule, named_rules
 from segrisk.files import digest, file_digest
@@ -32,8 +34,14 @@ from segrisk.training.config import Augmentation, Device, Positive, Precision, S
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 
+OF_FOLDERS = ("layout", "target", "labels", "exclude", "colour", "groups")
+"""Keys that only a folder has, and that count as never written where they are not set."""
+
+
 class Task(Strict):
     """A folder of images and masks, or a named phantom; each case is resized to `size`.
+
+    The keys of a folder are those of `segrisk.data.folder.Folder`.
 
     `network`, `schedule` and `augmentation` here override those of the study, key by key.
     """
@@ -41,6 +49,12 @@ class Task(Strict):
     folder: str | None = None
     foreground: tuple[int, ...] = ()
     threshold: float | None = None
+    layout: str | None = None
+    target: str | None = None
+    labels: tuple[Positive, ...] = ()
+    exclude: tuple[str, ...] = ()
+    colour: Colour | None = None
+    groups: str | None = None
     phantom: str | None = None
     cases: Positive = 100
     seed: int = 0
@@ -57,9 +71,20 @@ class Task(Strict):
             raise ValueError("name either a folder or a phantom")
         if self.phantom is not None and self.phantom not in PHANTOMS:
             raise ValueError(f"unknown phantom '{self.phantom}'{nearest(self.phantom, PHANTOMS)}")
+        if self.layout is not None and self.layout not in LAYOUTS:
+            raise ValueError(f"unknown layout '{self.layout}'{nearest(self.layout, LAYOUTS)}")
+        given = [name for name in OF_FOLDERS if getattr(self, name)]
+        if self.phantom is not None and given:
+            raise ValueError(f"a phantom has no {' and no '.join(given)}: remove it")
         if self.phantom is not None and min(self.size) < SMALLEST:
             raise ValueError(f"size {list(self.size)}: a phantom needs sides of {SMALLEST} or more")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_unset(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Studies from before these keys keep their record and its hash."""
+        whole = dump(self)
+        return {key: value for key, value in whole.items() if value or key not in OF_FOLDERS}
 
     @model_validator(mode="after")
     def _size_fits(self) -> "Task":
@@ -285,8 +310,9 @@ def load_study(path: Path) -> Study:
     content = read_yaml(path)
     tasks = content.get("tasks")
     for name, task in tasks.items() if isinstance(tasks, dict) else ():
-        if isinstance(task, dict) and isinstance(task.get("folder"), str):
-            task["folder"] = str(_folder(task["folder"], Path(path), f"tasks.{name}.folder"))
+        for key in ("folder", "groups") if isinstance(task, dict) else ():
+            if isinstance(task.get(key), str):
+                task[key] = str(_place(task[key], Path(path), f"tasks.{name}.{key}"))
     study = validate(Study, content, str(path))
     for index, loss in enumerate(study.losses):
         try:
@@ -298,7 +324,7 @@ def load_study(path: Path) -> Study:
     return study
 
 
-def _folder(text: str, study: Path, place: str) -> Path:
+def _place(text: str, study: Path, place: str) -> Path:
     try:
         expanded = string.Template(text).substitute(os.environ)
     except KeyError as error:

@@ -8,10 +8,12 @@ from typing import Any, Literal
 import torch
 
 from segrisk.data.case import Case
+from segrisk.data.folder import Folder
 from segrisk.data.folds import Split, cross_validation
 from segrisk.data.phantoms import PHANTOMS, phantom_cases
 from segrisk.data.prepare import PreparedTask, prepare
-from segrisk.data.readers import Folder, read_folder
+from segrisk.data.readers import read_folder
+from segrisk.data.twins import apart
 from segrisk.files import digest
 from segrisk.study.config import DecisionChoice, LossChoice, Study, Task
 
@@ -71,10 +73,27 @@ class Cell:
         return f"{self.task} fold {self.fold} seed {self.seed} {self.model}"
 
 
+def task_folder(task: Task) -> Folder:
+    """The folder of a task that has one, with all that the study says of it."""
+    assert task.folder is not None
+    return Folder(
+        path=Path(task.folder),
+        foreground=task.foreground,
+        threshold=task.threshold,
+        layout=task.layout,
+        target=task.target,
+        labels=task.labels,
+        exclude=task.exclude,
+        colour=task.colour,
+        groups=Path(task.groups) if task.groups else None,
+        dimensions=len(task.size),
+    )
+
+
 def task_cases(task: Task) -> Iterable[Case]:
     """The cases of a task, from its folder or its phantom."""
     if task.folder is not None:
-        return read_folder(Folder(Path(task.folder), task.foreground, task.threshold))
+        return apart(read_folder(task_folder(task)))
     assert task.phantom is not None
     phantom = PHANTOMS[task.phantom]
     given = {"fraction": task.fraction, "objects": task.objects}

@@ -9,13 +9,15 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
+from segrisk.data.images import is_volume
+from segrisk.data.orientation import turned
 from segrisk.data.prepare import Entry, PreparedTask
-from segrisk.data.readers import Folder, mask_files
+from segrisk.data.readers import mask_files
 from segrisk.data.saving import nifti, png
 from segrisk.files import write_bytes, write_text
 from segrisk.sheets import csv_text
 from segrisk.study.config import Study, Task
-from segrisk.study.plan import Cell, resolve_device
+from segrisk.study.plan import Cell, resolve_device, task_folder
 from segrisk.study.store import Store, StoreError
 from segrisk.study.worker import At, Work, held_out
 
@@ -50,21 +52,23 @@ def write_predictions(
     sources = {name: _sources(task) for name, task in study.tasks.items()}
     for name, task in tasks.items():
         for index, entry in enumerate(task.entries):
-            path = target / name / "labels" / _name(entry)
-            _write(path, np.asarray(task.mask(index)), sources[name].get(entry.id))
+            like = sources[name].get(entry.id)
+            path = target / name / "labels" / _name(entry, like)
+            _write(path, np.asarray(task.mask(index)), entry, like)
     for cell in track(losses, "predicting", console=console, transient=True):
         for index, values in held_out(_work(study, store, cell), at):
             entry = tasks[cell.task].entries[index]
-            path = target / cell.task / _model(study, cell) / _name(entry)
-            _write(path, values, sources[cell.task].get(entry.id))
-    write_text(target / MANIFEST, _manifest(study, tasks, losses))
+            like = sources[cell.task].get(entry.id)
+            path = target / cell.task / _model(study, cell) / _name(entry, like)
+            _write(path, values, entry, like)
+    write_text(target / MANIFEST, _manifest(study, tasks, losses, sources))
 
 
 def _sources(task: Task) -> dict[str, Path]:
     """The label of each case whose header the masks keep; none of pictures and phantoms."""
-    if task.folder is None or len(task.size) == 2:
+    if task.folder is None:
         return {}
-    return mask_files(Folder(Path(task.folder), task.foreground, task.threshold))
+    return {id: path for id, path in mask_files(task_folder(task)).items() if is_volume(path)}
 
 
 def _work(study: Study, store: Store, cell: Cell) -> Work:
@@ -85,27 +89,38 @@ def _model(study: Study, cell: Cell) -> str:
     return cell.loss.name if len(study.seeds) == 1 else f"{cell.loss.name}/seed{cell.seed}"
 
 
-def _name(entry: Entry) -> str:
-    return entry.id + (".png" if len(entry.shape) == 2 else ".nii.gz")
+def _name(entry: Entry, like: Path | None) -> str:
+    is_picture = len(entry.shape) == 2 and like is None
+    return entry.id + (".png" if is_picture else ".nii.gz")
 
 
-def _write(path: Path, values: np.ndarray, like: Path | None) -> None:
+def _write(path: Path, values: np.ndarray, entry: Entry, like: Path | None) -> None:
+    """Write values of a prepared case as its files hold them."""
     path.parent.mkdir(parents=True, exist_ok=True)
     is_mask = values.dtype == np.bool_
-    if values.ndim == 2:
+    origin = entry.origin
+    if origin is not None and origin.axes is not None and origin.prepared is not None:
+        values = turned(values, origin.prepared, origin.axes)
+    if values.ndim == 2 and like is None:
         white = np.uint8(255) if is_mask else np.uint16(65535)
         write_bytes(path, png(np.rint(values * white).astype(white.dtype)))
     else:
         write_bytes(path, nifti(values.astype(np.uint8) if is_mask else values, like))
 
 
-def _manifest(study: Study, tasks: dict[str, PreparedTask], losses: Iterable[Cell]) -> str:
+def _manifest(
+    study: Study,
+    tasks: dict[str, PreparedTask],
+    losses: Iterable[Cell],
+    sources: dict[str, dict[str, Path]],
+) -> str:
     """A row for each case and seed: its group, its fold, and a file for each loss."""
     rows: dict[tuple[str, int, int], dict[str, str | int]] = {}
     for cell in losses:
         assert cell.loss is not None
         for index in cell.split.test:
             entry = tasks[cell.task].entries[index]
+            name = _name(entry, sources[cell.task].get(entry.id))
             row = rows.setdefault(
                 (cell.task, cell.seed, index),
                 {
@@ -114,9 +129,9 @@ def _manifest(study: Study, tasks: dict[str, PreparedTask], losses: Iterable[Cel
                     "group": entry.group,
                     "fold": cell.fold,
                     "seed": cell.seed,
-                    "reference": f"{cell.task}/labels/{_name(entry)}",
+                    "reference": f"{cell.task}/labels/{name}",
                 },
             )
-            row[cell.loss.name] = f"{cell.task}/{_model(study, cell)}/{_name(entry)}"
+            row[cell.loss.name] = f"{cell.task}/{_model(study, cell)}/{name}"
     columns = (*KEYS, *(loss.name for loss in study.losses))
     return csv_text(columns, ([row[name] for name in columns] for _, row in sorted(rows.items())))

@@ -12,7 +12,7 @@ from segrisk.data.prepare import PreparedTask, load_prepared
 from segrisk.report.tables import console_tables
 from segrisk.report.write import PAGE, write_report
 from segrisk.study.collect import collect
-from segrisk.study.config import Study, load_study
+from segrisk.study.config import Study, Task, load_study
 from segrisk.study.engine import Engine, default_workers, unwritable
 from segrisk.study.plan import Cell, plan, prepare_tasks, restore
 from segrisk.study.predictions import write_predictions
@@ -61,7 +61,7 @@ def _prepare(
         channels = "1 channel" if task.channels == 1 else f"{task.channels} channels"
         console.print(
             f"{name}: {len(task.entries)} cases in {groups} groups, {channels}, "
-            f"at {'×'.join(map(str, task.size))}",
+            f"at {'×'.join(map(str, task.size))}{_excluded(study.tasks[name])}",
             highlight=False,
         )
     return tasks, cells
@@ -75,6 +75,10 @@ def _check_unit(study: Study, tasks: dict[str, PreparedTask]) -> None:
             "'statistics.unit' is group_mean, the means of groups, but every case is a group of "
             "its own: give a task's index.csv the column group, or leave out the unit"
         )
+
+
+def _excluded(task: Task) -> str:
+    return f"; excluded: {', '.join(task.exclude)}" if task.exclude else ""
 
 
 def _train(

@@ -214,7 +214,9 @@ def export(store: Store, target: Path) -> int:
     record = store.read()
     for task in record["study"]["tasks"].values():
         # Where this machine keeps its data is nobody else's business.
-        task["folder"] = task["folder"] and Path(task["folder"]).name
+        for key in ("folder", "groups"):
+            if task.get(key):
+                task[key] = Path(task[key]).name
     target.mkdir(parents=True, exist_ok=True)
     write_json(target / "study.json", record)
     keys = [cell["key"] for cell in record["cells"]]

@@ -1,0 +1,150 @@
+"""Which layout a folder has, and its cases with their groups: only names are read."""
+
+import csv
+import warnings
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from segrisk.data.errors import DataError, DataWarning, shown
+from segrisk.data.folder import Folder
+from segrisk.data.groups import read_groups
+from segrisk.data.images import is_volume
+from segrisk.data.layouts import brats, isles, pairs
+from segrisk.data.layouts.decathlon import decathlon, is_decathlon
+from segrisk.data.layouts.found import Files, Found, some
+from segrisk.data.layouts.raters import is_raters, raters
+from segrisk.names import nearest
+
+LAYOUTS: dict[str, tuple[Callable[[Path], bool], Callable[[Folder], Found]]] = {
+    "task": (pairs.is_task, pairs.task),
+    "nnunet": (pairs.is_nnunet, pairs.nnunet),
+    "decathlon": (is_decathlon, decathlon),
+    "brats": (brats.is_brats, brats.brats),
+    "brats2023": (brats.is_brats2023, brats.brats2023),
+    "isles2017": (isles.is_isles2017, isles.isles2017),
+    "isles2018": (isles.is_isles2018, isles.isles2018),
+    "raters": (is_raters, raters),
+    "pictures": (pairs.is_pictures, pairs.pictures),
+}
+"""The first that applies is the one."""
+
+
+def layout_of(root: Path) -> str:
+    """The name of a folder's layout; that of our own, whose faults are plain, where none applies.
+
+    DataError where there is no such folder.
+    """
+    if not root.is_dir():
+        raise DataError([f"{root}: there is no such folder: correct the task's folder"])
+    return next((name for name, (applies, _) in LAYOUTS.items() if applies(root)), "task")
+
+
+def find_cases(folder: Folder) -> Found:
+    """The cases of a task in the order of their ids, without the excluded ones.
+
+    DataError has all faults of names, pairs and groups together.
+    """
+    found_layout = layout_of(folder.path.resolve())  # which says so where there is no folder
+    layout = folder.layout or found_layout
+    _, read = LAYOUTS[layout]
+    found = read(folder)
+    faults = [fault.text for fault in found.faults if fault.case not in {*folder.exclude} - {None}]
+    faults += _exclusion_faults(folder, found)
+    files = [own for own in found.files if own.id not in folder.exclude]
+    faults += _format_faults(folder, files)
+    groups, group_faults = _groups(folder, found)
+    faults += group_faults
+    if faults:
+        raise DataError(faults)
+    if not (found.has_patients or groups):
+        warnings.warn(
+            f"{folder.path.name}: has several cases of one patient, and does not say which: name a "
+            "file with the columns id and group in `groups`, or folds will share patients",
+            DataWarning,
+            stacklevel=3,
+        )
+    grouped = (replace(own, group=groups.get(own.id, own.group)) for own in files)
+    return replace(found, files=tuple(grouped), faults=())
+
+
+def _exclusion_faults(folder: Folder, found: Found) -> Iterator[str]:
+    for id in folder.exclude:
+        if found.ids and id not in found.ids:
+            yield (
+                f"{folder.path.name}: `exclude` names {id}, and there is no such case"
+                f"{nearest(id, found.ids)}"
+            )
+    if found.ids and not found.ids - set(folder.exclude):
+        yield f"{folder.path.name}: `exclude` names every case: leave some"
+
+
+def _format_faults(folder: Folder, cases: Collection[Files]) -> Iterator[str]:
+    masks = [path for own in cases for path in own.masks]
+    files = [*(path for own in cases for path in own.images), *masks]
+    volumes = [path for path in files if is_volume(path)]
+    if volumes and len(volumes) < len(files):
+        picture = next(path for path in files if not is_volume(path))
+        yield (
+            f"{folder.path.resolve().name}: mixes 3D files ({shown(volumes[0])}) and 2D files "
+            f"({shown(picture)}): make a task of each"
+        )
+    lossy = [path for path in masks if path.suffix.lower() in (".jpg", ".jpeg")]
+    if lossy and folder.threshold is None:
+        yield (
+            f"{some(shown(path) for path in lossy)}: JPEG changes label values: "
+            "save masks as PNG, or set `threshold: 127`"
+        )
+
+
+def _groups(folder: Folder, found: Found) -> tuple[dict[str, str], list[str]]:
+    """The group of each case where a file says it, and what is wrong with that file."""
+    index = folder.path.resolve() / "index.csv"
+    kept = found.ids - set(folder.exclude)
+    if folder.groups is not None:
+        ids = sorted(kept)
+        try:
+            return dict(zip(ids, read_groups(folder.groups, ids), strict=True)), []
+        except DataError as error:
+            return {}, list(error.faults)
+    if not index.exists():
+        return {}, []
+    groups, faults = _index(index, kept, set(folder.exclude))
+    return {id: group for id, group in groups.items() if id in kept}, faults
+
+
+def _index(
+    path: Path, ids: Collection[str], left_out: Collection[str]
+) -> tuple[dict[str, str], list[str]]:
+    """The group of each id in `index.csv`, and what is wrong with it."""
+    name = f"{path.parent.name}/{path.name}"
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            table = csv.DictReader(file)
+            columns, rows = table.fieldnames or [], list(table)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        return {}, [f"{name}: cannot be read ({error}): save it as CSV in UTF-8"]
+    missing = [column for column in ("id", "group") if column not in columns]
+    if missing:
+        found = ", ".join(map(str, columns)) or "none"
+        return {}, [
+            f"{name}: has no column {' and '.join(missing)} (columns: {found}): add it, "
+            "or remove index.csv if every case is a group of its own"
+        ]
+    pairs = [((row["id"] or "").strip(), (row["group"] or "").strip()) for row in rows]
+    groups = dict(pairs)
+    known = set(ids).union(left_out)
+    faulty = {
+        "has no row for {}: add the group of each case": sorted(set(ids) - groups.keys()),
+        "has {}, of which there is no file: remove the row, or add image and mask": sorted(
+            groups.keys() - known
+        ),
+        "has more than one row for {}: keep one": sorted(
+            id for id, count in Counter(id for id, _ in pairs).items() if count > 1
+        ),
+        "has no group for {}: give its patient, or its own id": sorted(
+            {id for id, group in pairs if not group}
+        ),
+    }
+    return groups, [f"{name}: {text.format(some(who))}" for text, who in faulty.items() if who]
