@@ -1,56 +1,59 @@
 """Networks that a study can name."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
-from monai.networks.blocks import ADN, Convolution
-from monai.networks.nets import UNet
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from torch import nn
 
-from segrisk.configuration import Strict
+from segrisk.names import nearest
+from segrisk.networks.base import Network as Network
+from segrisk.networks.external import Imported, Monai
+from segrisk.networks.isensee import Isensee
+from segrisk.networks.unet import UNet
+from segrisk.networks.vgg import VGG16
 
-Count = Annotated[int, Field(ge=1)]
+NETWORKS: dict[str, type[Network]] = {
+    "unet": UNet,
+    "isensee": Isensee,
+    "vgg16": VGG16,
+    "monai": Monai,
+    "module": Imported,
+}
+"""Networks by the names that a study file gives them."""
 
 
-class Network(Strict):
-    """A U-Net in 2D or 3D: `channels` filters at each level, the size halved between levels.
+def named(given: Any) -> Any:
+    """A name alone is a network with that name, and a network without a name is a U-Net.
 
-    `residual_units` convolutions with a skip connection replace the plain one of each level;
-    0 gives the plain U-Net.
+    >>> named("isensee"), named({"channels": [4, 8]})
+    ({'name': 'isensee'}, {'name': 'unet', 'channels': [4, 8]})
     """
+    if isinstance(given, str):
+        return {"name": given}
+    return {"name": "unet", **given} if isinstance(given, dict) else given
 
-    name: Literal["unet"] = "unet"
-    channels: Annotated[tuple[Count, ...], Field(min_length=2)] = (16, 32, 64, 128)
-    residual_units: Annotated[int, Field(ge=0)] = 1
 
-    @property
-    def stride(self) -> int:
-        """Every side of the input must be a multiple of this."""
-        return 2 ** (len(self.channels) - 1)
+def _known(given: Any) -> Any:
+    given = named(given)
+    if isinstance(given, dict) and given["name"] not in NETWORKS:
+        name = str(given["name"])
+        raise ValueError(f"unknown network '{name}'{nearest(name, NETWORKS)}")
+    return given
+
+
+AnyNetwork = Annotated[
+    Annotated[UNet | Isensee | VGG16 | Monai | Imported, Field(discriminator="name")],
+    BeforeValidator(_known),
+]
+"""The configuration of any of `NETWORKS`."""
 
 
 def build(network: Network, *, dimensions: int, channels: int) -> nn.Module:
-    """A network from (B, channels, *size) to logits (B, 1, *size), freshly initialised.
+    """A network from (B, channels, *size) to logits (B, 1, *size), with random weights.
 
     >>> import torch
-    >>> unet = build(Network(channels=(4, 8)), dimensions=2, channels=3)
+    >>> unet = build(UNet(channels=(4, 8)), dimensions=2, channels=3)
     >>> unet(torch.zeros(1, 3, 16, 16)).shape
     torch.Size([1, 1, 16, 16])
     """
-    features = network.channels[0]
-    unet = UNet(
-        spatial_dims=dimensions,
-        in_channels=channels,
-        out_channels=features,
-        channels=network.channels,
-        strides=(2,) * (len(network.channels) - 1),
-        num_res_units=network.residual_units,
-    )
-    # The U-Net ends in features and the logit is read from them: asked for one channel, MONAI's
-    # residual U-Net normalises that channel within each image, and then no voxel of a small object
-    # reaches p = 1/2, whatever the loss.
-    return nn.Sequential(
-        unet,
-        ADN("NA", features, act="PRELU", norm="INSTANCE", norm_dim=dimensions),
-        Convolution(dimensions, features, 1, kernel_size=1, conv_only=True),
-    )
+    return network.build(dimensions=dimensions, channels=channels)

@@ -127,6 +127,8 @@ def _network(work: Work, task: PreparedTask) -> nn.Module:
     network = build(work.task.network, dimensions=len(task.size), channels=task.channels)
     if cell.start is not None:
         network.load_state_dict(checkpoint.load(Store(work.root).finished(cell.start) / WEIGHTS))
+    else:
+        work.task.network.pretrain(network)
     return network
 
 
