@@ -17,6 +17,7 @@ LAYERS = {
     "similarity": 0,
     "statistics": 0,
     "configuration": 1,
+    "imported": 1,
     "scores": 1,
     "kernels": 1,
     "theory": 1,
@@ -35,6 +36,7 @@ LAYERS = {
     "study": 6,
     "options": 7,
     "compare_app": 8,
+    "networks_app": 8,
     "commands": 9,
     "cli": 10,
 }

@@ -1,4 +1,4 @@
-"""The command line: `segrisk compare`, `doctor`, `study`, `losses`, `bounds` and `decide`."""
+"""The command line: `segrisk compare`, `study`, `losses`, `networks`, `bounds` and others."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from segrisk import __version__, compare_app
+from segrisk import __version__, compare_app, networks_app
 from segrisk.losses_app import losses_app
 from segrisk.messages import clear_errors
 
@@ -223,3 +223,4 @@ def decide(
 
 app.command()(compare_app.compare)
 app.command()(compare_app.doctor)
+app.command()(networks_app.networks)

@@ -49,10 +49,10 @@ def validate(model: type[Model], content: Any, source: str) -> Model:
 
 
 def _line(model: type[BaseModel], fault: Any) -> str:
-    place = ".".join(str(part) for part in fault["loc"])
+    parts, known = _place(model, fault["loc"])
+    place = ".".join(parts)
     if fault["type"] == "extra_forbidden":
-        known = _keys_at(model, fault["loc"][:-1])
-        return f"unknown key '{place}'{nearest(str(fault['loc'][-1]), known)}"
+        return f"unknown key '{place}'{nearest(parts[-1], known)}"
     if fault["type"] == "missing":
         return f"'{place}' is missing"
     message = fault["msg"].removeprefix("Value error, ")
@@ -60,17 +60,33 @@ def _line(model: type[BaseModel], fault: Any) -> str:
     return f"'{place}': {message}{given}" if place else message
 
 
-def _keys_at(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
-    """The keys that are known where an unknown one was found."""
-    for part in place:
-        field = model.model_fields.get(str(part))
+def _place(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[list[str], list[str]]:
+    """Where a fault is, as its author wrote it, and the keys that are known at its end.
+
+    Where several models are possible, pydantic adds the name of the one that was meant.
+    """
+    parts, models, known = [], [model], list(model.model_fields)
+    for part in map(str, loc):
+        meant = [one for one in models if _name(one) == part]
+        if len(models) > 1 and meant:
+            models = meant
+            continue
+        parts.append(part)
+        known = [key for one in models for key in one.model_fields]
+        field = next((one.model_fields[part] for one in models if part in one.model_fields), None)
         if field is not None:
-            model = _model_in(field.annotation) or model
-    return list(model.model_fields)
+            models = _models_in(field.annotation) or models
+    return parts, known
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def _name(model: type[BaseModel]) -> Any:
+    """The name that tells a model from those that could stand in its place."""
+    field = model.model_fields.get("name")
+    return field.default if field else None
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    found = (_model_in(inner) for inner in getattr(annotation, "__args__", ()))
-    return next((model for model in found if model is not None), None)
+        return [annotation]
+    inside = getattr(annotation, "__args__", ())
+    return [model for inner in inside for model in _models_in(inner)]

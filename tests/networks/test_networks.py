@@ -5,12 +5,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from segrisk.networks import Network, build
+from segrisk.networks import VGG16, Isensee, Network, UNet, begin_at, build
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_logits_have_the_size_of_the_image(dimensions: int) -> None:
-    network = Network(channels=(4, 8, 16))
+    network = UNet(channels=(4, 8, 16))
     unet = build(network, dimensions=dimensions, channels=3, prior=0.1)
     size = (network.stride * 4,) * dimensions
     assert unet(torch.zeros(2, 3, *size)).shape == (2, 1, *size)
@@ -20,14 +20,32 @@ def test_logits_have_the_size_of_the_image(dimensions: int) -> None:
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_a_network_begins_at_the_prior(dimensions: int, prior: float) -> None:
     torch.manual_seed(0)
-    unet = build(Network(), dimensions=dimensions, channels=1, prior=prior)
+    unet = build(UNet(), dimensions=dimensions, channels=1, prior=prior)
     logits = unet(torch.randn(2, 1, *(32,) * dimensions)).detach()
     assert logits.mean() == pytest.approx(torch.logit(torch.tensor(prior)).item(), abs=0.3)
 
 
+@pytest.mark.parametrize("network", [Isensee(channels=(4, 8)), VGG16()], ids=lambda n: n.name)
+def test_so_do_the_networks_of_the_paper(network: Network) -> None:
+    torch.manual_seed(0)
+    images = torch.randn(2, 1, 32, 32)
+    means = [
+        build(network, dimensions=2, channels=1, prior=prior)(images).detach().mean().item()
+        for prior in (0.5, 0.001)
+    ]
+    assert means[1] - means[0] == pytest.approx(-6.9, abs=1)
+
+
+def test_a_network_without_a_bias_of_one_logit_is_left_as_it_is() -> None:
+    other = nn.Conv2d(1, 2, 1)
+    before = other.bias.clone()
+    begin_at(other, 0.1)
+    assert torch.equal(other.bias, before)
+
+
 @pytest.mark.parametrize("prior", [0.0, 1.0])
 def test_a_prior_without_the_other_class_stays_finite(prior: float) -> None:
-    unet = build(Network(channels=(4, 8)), dimensions=2, channels=1, prior=prior)
+    unet = build(UNet(channels=(4, 8)), dimensions=2, channels=1, prior=prior)
     assert unet(torch.zeros(1, 1, 8, 8)).isfinite().all()
 
 
@@ -54,7 +72,7 @@ def train(unet: nn.Module, images: Tensor, target: Tensor, steps: int) -> Tensor
 def test_small_objects_are_soon_marked(seed: int) -> None:
     torch.manual_seed(seed)
     images, target = small_objects()
-    unet = build(Network(channels=(8, 16, 32)), dimensions=2, channels=1, prior=0.01)
+    unet = build(UNet(channels=(8, 16, 32)), dimensions=2, channels=1, prior=0.01)
     marked = train(unet, images, target, steps=30)
     assert (marked & (target > 0)).sum() > 0.6 * target.sum()
     assert (marked & (target == 0)).sum() < 0.2 * target.sum()

@@ -1,13 +1,13 @@
 """Losses by name: registered ones, imported ones, and sums of them as a person writes them."""
 
 import ast
-import importlib
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, get_args, get_origin
 
+from segrisk.imported import imported
 from segrisk.losses.base import Loss, Sum
 from segrisk.losses.lovasz import LovaszJaccard
 from segrisk.losses.pointwise import CrossEntropy, Focal, TopK, WeightedCrossEntropy
@@ -45,16 +45,12 @@ def find_loss(name: str) -> Callable[..., Any]:
     """A registered loss, or what `package.module:Callable` names."""
     if name in LOSSES:
         return LOSSES[name]
-    module, colon, attribute = name.partition(":")
-    if not colon:
+    if ":" not in name:
         raise LossError(f"unknown loss '{name}'{nearest(name, LOSSES)}")
     try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise LossError(f"loss '{name}' cannot be imported: {error}") from error
-    if not callable(found):
-        raise LossError(f"loss '{name}' is not callable")
-    return found
+        return imported(name, "loss")
+    except ValueError as error:
+        raise LossError(str(error)) from error
 
 
 def build_loss(text: str, options: Mapping[str, str] | None = None) -> Callable[..., Any]:

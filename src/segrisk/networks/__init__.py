@@ -1,48 +1,67 @@
 """Networks that a study can name."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
 import torch
-from monai.networks.nets import UNet
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from torch import nn
 
-from segrisk.configuration import Strict
+from segrisk.names import nearest
+from segrisk.networks.base import Network as Network
+from segrisk.networks.external import Imported, Monai
+from segrisk.networks.isensee import Isensee
+from segrisk.networks.unet import UNet
+from segrisk.networks.vgg import VGG16
 
-Count = Annotated[int, Field(ge=1)]
+NETWORKS: dict[str, type[Network]] = {
+    "unet": UNet,
+    "isensee": Isensee,
+    "vgg16": VGG16,
+    "monai": Monai,
+    "module": Imported,
+}
+"""Networks by the names that a study file gives them."""
 
 
-class Network(Strict):
-    """A U-Net in 2D or 3D: `channels` filters at each level, the size halved between levels."""
+def named(given: Any) -> Any:
+    """A name alone is a network with that name, and a network without a name is a U-Net.
 
-    name: Literal["unet"] = "unet"
-    channels: Annotated[tuple[Count, ...], Field(min_length=2)] = (16, 32, 64, 128)
+    >>> named("isensee"), named({"channels": [4, 8]})
+    ({'name': 'isensee'}, {'name': 'unet', 'channels': [4, 8]})
+    """
+    if isinstance(given, str):
+        return {"name": given}
+    return {"name": "unet", **given} if isinstance(given, dict) else given
 
-    @property
-    def stride(self) -> int:
-        """Every side of the input must be a multiple of this."""
-        return 2 ** (len(self.channels) - 1)
+
+def _known(given: Any) -> Any:
+    given = named(given)
+    if isinstance(given, dict) and given["name"] not in NETWORKS:
+        name = str(given["name"])
+        raise ValueError(f"unknown network '{name}'{nearest(name, NETWORKS)}")
+    return given
+
+
+AnyNetwork = Annotated[
+    Annotated[UNet | Isensee | VGG16 | Monai | Imported, Field(discriminator="name")],
+    BeforeValidator(_known),
+]
+"""The configuration of any of `NETWORKS`."""
 
 
 def build(network: Network, *, dimensions: int, channels: int, prior: float) -> nn.Module:
-    """A network from (B, channels, *size) to logits (B, 1, *size), freshly initialised.
+    """A network from (B, channels, *size) to logits (B, 1, *size), with random weights.
 
     It begins by saying about p = `prior`, the foreground fraction of the training part, everywhere.
 
     >>> import torch
-    >>> unet = build(Network(channels=(4, 8)), dimensions=2, channels=3, prior=0.1)
+    >>> unet = build(UNet(channels=(4, 8)), dimensions=2, channels=3, prior=0.1)
     >>> unet(torch.zeros(1, 3, 16, 16)).shape
     torch.Size([1, 1, 16, 16])
     """
-    unet = UNet(
-        spatial_dims=dimensions,
-        in_channels=channels,
-        out_channels=1,
-        channels=network.channels,
-        strides=(2,) * (len(network.channels) - 1),
-    )
-    begin_at(unet, prior)
-    return unet
+    module = network.build(dimensions=dimensions, channels=channels)
+    begin_at(module, prior)
+    return module
 
 
 @torch.no_grad()
@@ -51,8 +70,10 @@ def begin_at(network: nn.Module, prior: float) -> None:
 
     From p = 1/2, where networks begin otherwise, the many background voxels push every weight
     towards "no" at first. Features behind a rectifier have one sign, so such weights bound the
-    logit from above: trainings ended with no voxel over p = 1/2, whatever the loss. Source: Lin et
-    al. (2017), Focal Loss for Dense Object Detection, section 4.1.
+    logit from above: trainings ended with no voxel over p = 1/2, whatever the loss. A network whose
+    last bias is not that of one logit is left as it is. Source: Lin et al. (2017), Focal Loss for
+    Dense Object Detection, section 4.1.
     """
-    *_, bias = (p for name, p in network.named_parameters() if name.endswith("bias"))
-    bias.fill_(torch.logit(torch.tensor(prior), eps=1e-6))
+    biases = [p for name, p in network.named_parameters() if name.split(".")[-1] == "bias"]
+    if biases and biases[-1].numel() == 1:
+        biases[-1].fill_(torch.logit(torch.tensor(prior), eps=1e-6))

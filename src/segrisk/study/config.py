@@ -22,12 +22,14 @@ from segrisk.data.folder import Colour
 from segrisk.data.layouts.choose import LAYOUTS
 from segrisk.data.phantoms import PHANTOMS, SMALLEST
 from segrisk.decision import NEED_CALIBRATION, Rule, named_rules
-from segrisk.files import digest, file_digest
+from segrisk.files import digest
+from segrisk.imported import source
 from segrisk.losses import LOSSES, PAPER
 from segrisk.losses.registry import find_loss
 from segrisk.metrics import METRICS
 from segrisk.names import nearest
-from segrisk.networks import Network
+from segrisk.networks import AnyNetwork, UNet, named
+from segrisk.networks.vgg import WEIGHTS
 from segrisk.statistics import Unit
 from segrisk.training.config import Augmentation, Device, Positive, Precision, Schedule
 
@@ -43,7 +45,8 @@ class Task(Strict):
 
     The keys of a folder are those of `segrisk.data.folder.Folder`.
 
-    `network`, `schedule` and `augmentation` here override those of the study, key by key.
+    `network`, `schedule` and `augmentation` here override those of the study, key by key; a
+    network of another name does so whole.
     """
 
     folder: str | None = None
@@ -61,7 +64,7 @@ class Task(Strict):
     fraction: Annotated[float, Field(gt=0, lt=0.6)] | None = None
     objects: Positive | None = None
     size: Annotated[tuple[Positive, ...], Field(min_length=2, max_length=3)]
-    network: Network = Network()
+    network: AnyNetwork = UNet()
     schedule: Schedule = Schedule()
     augmentation: Augmentation = Augmentation()
 
@@ -88,11 +91,16 @@ class Task(Strict):
 
     @model_validator(mode="after")
     def _size_fits(self) -> "Task":
-        stride = self.network.stride
-        if any(side % stride for side in self.size):
+        network = self.network
+        if len(self.size) not in network.dimensions:
             raise ValueError(
-                f"size {list(self.size)}: a network of {len(self.network.channels)} levels needs "
-                f"sides that are multiples of {stride}"
+                f"size {list(self.size)}: {network.described} takes images of "
+                f"{network.dimensions[0]} dimensions only"
+            )
+        if any(side % network.stride for side in self.size):
+            raise ValueError(
+                f"size {list(self.size)}: {network.described} needs sides that are multiples of "
+                f"{network.stride}"
             )
         return self
 
@@ -147,8 +155,7 @@ class LossChoice(Strict):
         """The hash of the file that a user's loss stands in; registered losses have versions."""
         if self.loss in LOSSES:
             return None
-        path = inspect.getsourcefile(inspect.unwrap(find_loss(self.loss)))
-        return file_digest(Path(path)) if path else None
+        return source(find_loss(self.loss))
 
 
 class _Function(nn.Module):
@@ -244,7 +251,7 @@ class Study(Strict):
     fold_seed: Annotated[int, Field(ge=0)] = 0
     validation: Annotated[float, Field(gt=0, le=0.5)] = 0.2
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
-    network: Network = Network()
+    network: AnyNetwork = UNet()
     schedule: Schedule = Schedule()
     augmentation: Augmentation = Augmentation()
     statistics: Statistics = Statistics()
@@ -262,8 +269,10 @@ class Study(Strict):
         shared = {
             key: given[key] for key in ("network", "schedule", "augmentation") if key in given
         }
+        if "network" in shared:
+            shared["network"] = named(shared["network"])
         merged = {
-            name: _merged(shared, task) if isinstance(task, dict) else task
+            name: _inherited(shared, task) if isinstance(task, dict) else task
             for name, task in tasks.items()
         }
         return {**given, "tasks": merged}
@@ -295,6 +304,18 @@ class Study(Strict):
         return self
 
 
+def _inherited(shared: dict[str, Any], task: dict[str, Any]) -> dict[str, Any]:
+    """A task over what the study says for all; a network of another name takes nothing over."""
+    network, common = task.get("network"), shared.get("network")
+    if isinstance(network, str):
+        network = {"name": network}
+        task = {**task, "network": network}
+    if isinstance(network, dict) and isinstance(common, dict):
+        if network.get("name", common["name"]) != common["name"]:
+            shared = {key: value for key, value in shared.items() if key != "network"}
+    return _merged(shared, task)
+
+
 def _merged(shared: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     """`own` over `shared`, key by key, in mappings of mappings too."""
     result = dict(shared)
@@ -305,15 +326,23 @@ def _merged(shared: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def load_study(path: Path) -> Study:
-    """Read and check a study file; folders are seen from the file, `$VARIABLES` expanded."""
+def read_study(path: Path) -> Study:
+    """Read a study file; paths in it are seen from the file, `$VARIABLES` expanded."""
     content = read_yaml(path)
-    tasks = content.get("tasks")
-    for name, task in tasks.items() if isinstance(tasks, dict) else ():
-        for key in ("folder", "groups") if isinstance(task, dict) else ():
-            if isinstance(task.get(key), str):
-                task[key] = str(_place(task[key], Path(path), f"tasks.{name}.{key}"))
-    study = validate(Study, content, str(path))
+    given = content.get("tasks")
+    tasks = given if isinstance(given, dict) else {}
+    for name, task in tasks.items():
+        for key in ("folder", "groups"):
+            _see_from(path, task, key, f"tasks.{name}")
+        if isinstance(task, dict):
+            _see_from(path, task.get("network"), "weights", f"tasks.{name}.network")
+    _see_from(path, content.get("network"), "weights", "network")
+    return validate(Study, content, str(path))
+
+
+def load_study(path: Path) -> Study:
+    """Read and check a study file: losses can be built, and networks are there to be built."""
+    study = read_study(path)
     for index, loss in enumerate(study.losses):
         try:
             loss.build(prior=0.5)
@@ -321,7 +350,20 @@ def load_study(path: Path) -> Study:
             raise ConfigurationError(
                 f"{path}: 'losses.{index}': loss '{loss.name}' cannot be built: {error}"
             ) from error
-    return study
+    tasks = {}
+    for name, task in study.tasks.items():
+        try:
+            tasks[name] = task.model_copy(update={"network": task.network.ready()})
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{path}: 'tasks.{name}.network': {error}") from error
+    return study.model_copy(update={"tasks": tasks})
+
+
+def _see_from(study: Path, given: Any, key: str, place: str) -> None:
+    """Make the path that `given` may have under `key` one that is seen from the study's file."""
+    text = given.get(key) if isinstance(given, dict) else None
+    if isinstance(text, str) and text not in WEIGHTS:
+        given[key] = str(_place(text, Path(study), f"{place}.{key}"))
 
 
 def _place(text: str, study: Path, place: str) -> Path:

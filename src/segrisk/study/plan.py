@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import torch
 
+from segrisk.configuration import ConfigurationError
 from segrisk.data.case import Case
 from segrisk.data.folder import Folder
 from segrisk.data.folds import Split, cross_validation
@@ -15,6 +16,7 @@ from segrisk.data.prepare import PreparedTask, prepare
 from segrisk.data.readers import read_folder
 from segrisk.data.twins import apart
 from segrisk.files import digest
+from segrisk.networks.layers import check
 from segrisk.study.config import DecisionChoice, LossChoice, Study, Task
 
 COMPONENTS = {
@@ -103,10 +105,16 @@ def task_cases(task: Task) -> Iterable[Case]:
 
 def prepare_tasks(study: Study, root: Path) -> dict[str, PreparedTask]:
     """Read, check and prepare every task of a study; all faults surface here."""
-    return {
+    prepared = {
         name: prepare(task_cases(task), tuple(task.size), root)
         for name, task in study.tasks.items()
     }
+    for name, task in study.tasks.items():
+        try:
+            check(task.network, size=task.size, channels=prepared[name].channels)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"'tasks.{name}.network': {error}") from error
+    return prepared
 
 
 def plan(study: Study, tasks: Mapping[str, PreparedTask]) -> list[Cell]:
@@ -142,7 +150,7 @@ def _cells(
         "data": prepared.key,
         "split": {"train": split.train, "validation": split.validation},
         "stream": (seed, split.fold),
-        "network": task.network.model_dump(mode="json"),
+        "network": task.network.identity(),
         "augmentation": task.augmentation.model_dump(mode="json"),
         "batch_size": task.schedule.batch_size,
         "threads": study.threads,

@@ -212,11 +212,15 @@ def adopt(store: Store, source: Path, name: str) -> int:
 def export(store: Store, target: Path) -> int:
     """Copy to `target` what a report needs: the record, the cells without weights, the cases."""
     record = store.read()
-    for task in record["study"]["tasks"].values():
-        # Where this machine keeps its data is nobody else's business.
+    tasks = record["study"]["tasks"].values()
+    # Where this machine keeps its data and weights is nobody else's business.
+    for task in tasks:
         for key in ("folder", "groups"):
             if task.get(key):
                 task[key] = Path(task[key]).name
+    for network in (record["study"]["network"], *(task["network"] for task in tasks)):
+        if "weights" in network:
+            network["weights"] = Path(network["weights"]).name
     target.mkdir(parents=True, exist_ok=True)
     write_json(target / "study.json", record)
     keys = [cell["key"] for cell in record["cells"]]

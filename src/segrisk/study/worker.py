@@ -132,6 +132,8 @@ def _network(work: Work, task: PreparedTask) -> nn.Module:
     )
     if cell.start is not None:
         network.load_state_dict(checkpoint.load(Store(work.root).finished(cell.start) / WEIGHTS))
+    else:
+        work.task.network.pretrain(network)
     return network
 
 
