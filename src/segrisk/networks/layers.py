@@ -56,7 +56,7 @@ def layers(network: Network, *, size: Sequence[int], channels: int) -> list[Laye
 
     >>> from segrisk.networks import UNet
     >>> layers(UNet(channels=(4, 8)), size=(16, 16), channels=3)[-1]
-    Layer(name='2.conv', kind='Conv2d', shape=(1, 16, 16), parameters=5)
+    Layer(name='model.2.conv', kind='ConvTranspose2d', shape=(1, 16, 16), parameters=109)
     """
     where = f"{channels} channel{'s' * (channels > 1)} at {'×'.join(map(str, size))}"
     try:
