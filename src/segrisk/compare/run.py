@@ -2,21 +2,20 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import Progress
 
 from segrisk import __version__
 from segrisk.compare.doctor import Gathered, gather
 from segrisk.compare.evaluate import Evaluation, ScorePlan, evaluate
-from segrisk.compare.inspection import Report
 from segrisk.compare.layouts import image_in
 from segrisk.compare.request import Request, some
+from segrisk.compare.show import progress
 from segrisk.compare.views import Views
 from segrisk.data.errors import DataError
 from segrisk.files import digest, write_json
@@ -80,7 +79,7 @@ def comparison(
 def run_comparison(comparison: Comparison, console: Console) -> Summary:
     """Score, test and report; print the tables. DataError with all faults of the input."""
     _check_folder(comparison.out)
-    with _progress(console) as follow:
+    with progress(console) as follow:
         gathered = _checked(comparison, gather(comparison.request, follow("reading masks")))
     _check_unit(comparison.statistics.unit, gathered)
     for text in gathered.notes:
@@ -222,7 +221,7 @@ def _of_masks(
         "models": sorted(gathered.models),
     }
     post_hoc = _declare(comparison, what)
-    with _progress(console) as follow:
+    with progress(console) as follow:
         evaluation = evaluate(
             gathered.cases,
             plan,
@@ -394,15 +393,3 @@ def _name(comparison: Comparison, gathered: Gathered) -> str:
 
 def _provenance(what: dict[str, Any], scored: dict[str, Any]) -> dict[str, Any]:
     return {"segrisk": __version__, "declared": digest(what), **what, **scored}
-
-
-@contextmanager
-def _progress(console: Console) -> Iterator[Callable[[str], Report]]:
-    """Bars on a terminal, nothing elsewhere; each follows what it is called."""
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
-
-        def follow(what: str) -> Report:
-            bar = bars.add_task(what, total=None)
-            return lambda done, total: bars.update(bar, completed=done, total=total)
-
-        yield follow

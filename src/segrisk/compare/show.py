@@ -1,18 +1,33 @@
-"""What `segrisk doctor` prints."""
+"""What is shown on the console: progress, and what `segrisk doctor` found."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import Progress
 
 from segrisk.compare.doctor import Diagnosis, doctor
+from segrisk.compare.inspection import Report
 from segrisk.compare.request import Request
 from segrisk.names import printable
 
 
+@contextmanager
+def progress(console: Console) -> Iterator[Callable[[str], Report]]:
+    """Bars on a terminal, nothing elsewhere; each follows what it is called."""
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
+
+        def follow(what: str) -> Report:
+            bar = bars.add_task(what, total=None)
+            return lambda done, total: bars.update(bar, completed=done, total=total)
+
+        yield follow
+
+
 def diagnose(request: Request, console: Console) -> bool:
     """Examine a request and print what was found; whether a comparison can start."""
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
-        bar = bars.add_task("reading masks", total=None)
-        diagnosis = doctor(request, lambda done, of: bars.update(bar, completed=done, total=of))
+    with progress(console) as follow:
+        diagnosis = doctor(request, follow("reading masks"))
     show(diagnosis, console)
     return not diagnosis.faults
 
