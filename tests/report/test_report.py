@@ -160,7 +160,7 @@ def test_bins_with_few_groups_have_no_band():
 def test_tasks_below_50_cases_have_no_curve_and_are_named():
     summary = summarise(make([0.5, 0.6], models=FIVE[1:3], count=49))
     assert summary.curves == () and summary.left_out == ("polyps",)
-    assert "Left out, with fewer than 50 objects: polyps." in captions.curve(summary)
+    assert "Left out, with fewer than 50 objects of known size: polyps." in captions.curve(summary)
 
 
 def test_a_changed_conclusion_is_named():
