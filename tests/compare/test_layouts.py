@@ -180,7 +180,7 @@ def test_nii_beside_nii_gz_and_probabilities_beside_masks(tmp_path):
 
 def test_what_is_no_folder_of_masks_is_said(tmp_path):
     (absent,) = faults(find_masks(tmp_path / "no"))
-    assert "no: does not exist: a folder is expected: correct the path" in absent
+    assert "no: does not exist, where a folder of masks is expected: correct it" in absent
     file = write(tmp_path / "a.nii.gz")
     assert "is a file, where a folder of masks is expected" in faults(find_masks(file))[0]
     empty = tmp_path / "empty"
