@@ -126,11 +126,19 @@ def test_exported_cells_carry_the_report_and_are_continued_from(finished, segris
 def test_an_export_does_not_say_where_the_data_lies(tmp_path):
     store = Store(tmp_path / "out")
     store.root.mkdir()
-    tasks = {"polyps": {"folder": "/home/anna/polyps"}, "molar": {"folder": None}}
-    write_json(store.root / "study.json", {"study": {"tasks": tasks}, "cells": []})
+    vgg, unet = {"weights": "/home/anna/vgg16-397923af.pth"}, {"name": "unet"}
+    tasks = {
+        "polyps": {"folder": "/home/anna/polyps", "network": vgg},
+        "molar": {"folder": None, "network": unet},
+    }
+    study = {"tasks": tasks, "network": unet}
+    write_json(store.root / "study.json", {"study": study, "cells": []})
     export(store, tmp_path / "kept")
     kept = json.loads((tmp_path / "kept" / "study.json").read_text())
-    assert kept["study"]["tasks"] == {"polyps": {"folder": "polyps"}, "molar": {"folder": None}}
+    assert kept["study"]["tasks"] == {
+        "polyps": {"folder": "polyps", "network": {"weights": "vgg16-397923af.pth"}},
+        "molar": {"folder": None, "network": unet},
+    }
 
 
 def kill_when(process, reached, limit=120):
