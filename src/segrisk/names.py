@@ -30,3 +30,14 @@ def printable(text: str) -> str:
     'case 7\\x1b[31m'
     """
     return UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def some(names: Iterable[str], shown: int = 3) -> str:
+    """The first of some names, and how many more there are.
+
+    >>> some(["a", "b", "c"], shown=2), some([" "])
+    ('a, b and 1 more', "' '")
+    """
+    names = list(names)
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(name if name.strip() else repr(name) for name in names[:shown]) + more

@@ -5,33 +5,30 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from segrisk.networks import VGG16, Isensee, Network, UNet, begin_at, build
+from segrisk.networks import VGG16, Isensee, Network, UNet, begin_at
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_logits_have_the_size_of_the_image(dimensions: int) -> None:
     network = UNet(channels=(4, 8, 16))
-    unet = build(network, dimensions=dimensions, channels=3, prior=0.1)
+    unet = network.build(dimensions=dimensions, channels=3)
     size = (network.stride * 4,) * dimensions
     assert unet(torch.zeros(2, 3, *size)).shape == (2, 1, *size)
 
 
+@pytest.mark.parametrize(
+    "network", [UNet(), Isensee(channels=(4, 8)), VGG16()], ids=lambda network: network.name
+)
 @pytest.mark.parametrize("prior", [0.001, 0.1, 0.5, 0.9])
-@pytest.mark.parametrize("dimensions", [2, 3])
-def test_a_network_begins_at_the_prior(dimensions: int, prior: float) -> None:
+def test_the_prior_is_added_to_every_logit(network: Network, prior: float) -> None:
     torch.manual_seed(0)
-    unet = build(UNet(), dimensions=dimensions, channels=1, prior=prior)
-    logits = unet(torch.randn(2, 1, *(32,) * dimensions)).detach()
-    assert logits.mean() == pytest.approx(torch.logit(torch.tensor(prior)).item(), abs=0.3)
-
-
-@pytest.mark.parametrize("network", [Isensee(channels=(4, 8)), VGG16()], ids=lambda n: n.name)
-def test_so_do_the_networks_of_the_paper(network: Network) -> None:
-    torch.manual_seed(0)
-    module = build(network, dimensions=2, channels=1, prior=0.001).eval()
-    logits = module(torch.randn(2, 1, 32, 32)).detach()
-    moved = logits.mean() - torch.logit(torch.tensor(0.001))
-    assert abs(moved) < 2
+    module = network.build(dimensions=2, channels=1).eval()
+    images = torch.randn(2, 1, 32, 32)
+    begin_at(module, 0.5)  # a bias of 0
+    before = module(images).detach()
+    begin_at(module, prior)
+    added = module(images).detach() - before
+    torch.testing.assert_close(added, torch.logit(torch.tensor(prior)).expand_as(added))
 
 
 def test_a_network_without_a_bias_of_one_logit_is_left_as_it_is() -> None:
@@ -43,7 +40,8 @@ def test_a_network_without_a_bias_of_one_logit_is_left_as_it_is() -> None:
 
 @pytest.mark.parametrize("prior", [0.0, 1.0])
 def test_a_prior_without_the_other_class_stays_finite(prior: float) -> None:
-    unet = build(UNet(channels=(4, 8)), dimensions=2, channels=1, prior=prior)
+    unet = UNet(channels=(4, 8)).build(dimensions=2, channels=1)
+    begin_at(unet, prior)
     assert unet(torch.zeros(1, 1, 8, 8)).isfinite().all()
 
 
@@ -70,7 +68,8 @@ def train(unet: nn.Module, images: Tensor, target: Tensor, steps: int) -> Tensor
 def test_small_objects_are_soon_marked(seed: int) -> None:
     torch.manual_seed(seed)
     images, target = small_objects()
-    unet = build(UNet(channels=(8, 16, 32)), dimensions=2, channels=1, prior=0.01)
+    unet = UNet(channels=(8, 16, 32)).build(dimensions=2, channels=1)
+    begin_at(unet, 0.01)
     marked = train(unet, images, target, steps=30)
     assert (marked & (target > 0)).sum() > 0.6 * target.sum()
     assert (marked & (target == 0)).sum() < 0.2 * target.sum()

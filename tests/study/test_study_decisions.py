@@ -14,7 +14,7 @@ from segrisk.configuration import ConfigurationError
 from segrisk.data.prepare import load_prepared
 from segrisk.decision import TunedThreshold, tally
 from segrisk.losses import LovaszJaccard, SoftJaccard
-from segrisk.networks import UNet, build
+from segrisk.networks import UNet
 from segrisk.scores import read_scores
 from segrisk.similarity import Confusion, dice, jaccard
 from segrisk.study.config import load_study
@@ -46,7 +46,7 @@ def cells(out):
 def probabilities(out, cell, part):
     """Each case of a part with its probabilities, predicted anew from the stored weights."""
     task = load_prepared(cell.data)
-    network = build(UNet(channels=(4, 8)), dimensions=2, channels=task.channels, prior=0.5)
+    network = UNet(channels=(4, 8)).build(dimensions=2, channels=task.channels)
     weights = checkpoint.load(Store(out).finished(cell.start) / "weights.pt")
     network.load_state_dict(weights)
     fabric = Fabric(accelerator="cpu", devices=1)

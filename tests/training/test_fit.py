@@ -9,7 +9,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from segrisk.losses import CrossEntropy, LovaszJaccard
-from segrisk.networks import UNet, build
+from segrisk.networks import UNet
 from segrisk.training import checkpoint
 from segrisk.training.config import Augmentation, Phase
 from segrisk.training.fit import Best, Epoch, Examples, State, Training, finished, fit
@@ -28,7 +28,7 @@ def examples():
 
 def train(examples, path, *, loss=None, network=None, **phase):
     torch.manual_seed(0)
-    network = network or build(UNet(channels=(4, 8)), dimensions=2, channels=1, prior=0.5)
+    network = network or UNet(channels=(4, 8)).build(dimensions=2, channels=1)
     training = Training(
         Phase(**{"learning_rate": 0.01, **phase}), Augmentation(), batch_size=8, seed=1
     )

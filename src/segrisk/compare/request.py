@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from segrisk import names
 from segrisk.data.errors import DataError
 from segrisk.names import printable
 
@@ -83,16 +85,8 @@ def refuse_if(findings: Iterable[Finding]) -> None:
         raise DataError(faults)
 
 
-def some(names: Iterable[str], shown: int = 5) -> str:
-    """The first names of many.
-
-    >>> some(["a", "b", "c"], shown=2)
-    'a, b and 1 more'
-    """
-    names = list(names)
-    more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return ", ".join(names[:shown]) + more
-
+some = partial(names.some, shown=5)
+"""The first names of many."""
 
 EXAMPLES = {"--model": "A=runs/a", "--column": "algorithm=NAME", "--region": "core=1,2"}
 

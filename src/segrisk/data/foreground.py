@@ -9,9 +9,9 @@ import numpy as np
 from segrisk.data.errors import DataError, shown
 from segrisk.data.folder import Folder
 from segrisk.data.images import Grid, read_mask
-from segrisk.data.layouts.found import Found, some
+from segrisk.data.layouts.found import Found
 from segrisk.metrics.counts import no_label
-from segrisk.names import nearest
+from segrisk.names import nearest, some
 
 
 @dataclass(frozen=True)

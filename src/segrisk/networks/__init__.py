@@ -49,30 +49,22 @@ AnyNetwork = Annotated[
 """The configuration of any of `NETWORKS`."""
 
 
-def build(network: Network, *, dimensions: int, channels: int, prior: float) -> nn.Module:
-    """A network from (B, channels, *size) to logits (B, 1, *size), with random weights.
-
-    It begins by saying about p = `prior`, the foreground fraction of the training part, everywhere.
-
-    >>> import torch
-    >>> unet = build(UNet(channels=(4, 8)), dimensions=2, channels=3, prior=0.1)
-    >>> unet(torch.zeros(1, 3, 16, 16)).shape
-    torch.Size([1, 1, 16, 16])
-    """
-    module = network.build(dimensions=dimensions, channels=channels)
-    begin_at(module, prior)
-    return module
-
-
 @torch.no_grad()
 def begin_at(network: nn.Module, prior: float) -> None:
     """Set the bias of the last layer, which gives the logit, to log(p/(1 − p)) at p = `prior`.
+
+    `prior` is the foreground fraction of the training part.
 
     From p = 1/2, where networks begin otherwise, the many background voxels push every weight
     towards "no" at first. Features behind a rectifier have one sign, so such weights bound the
     logit from above: trainings ended with no voxel over p = 1/2, whatever the loss. A network whose
     last bias is not that of one logit is left as it is. Source: Lin et al. (2017), Focal Loss for
     Dense Object Detection, section 4.1.
+
+    >>> unet = UNet(channels=(4, 8)).build(dimensions=2, channels=3)
+    >>> begin_at(unet, 0.5)
+    >>> list(unet.parameters())[-1].tolist()
+    [0.0]
     """
     biases = [p for name, p in network.named_parameters() if name.split(".")[-1] == "bias"]
     if biases and biases[-1].numel() == 1:

@@ -43,3 +43,19 @@ class Network(Strict):
     def identity(self) -> dict[str, Any]:
         """All that determines what `build` and `pretrain` make, as JSON."""
         return self.model_dump(mode="json")
+
+
+class Levels(Network):
+    """A network whose levels have `channels` filters each, the size halved between them."""
+
+    channels: Channels
+
+    @property
+    def stride(self) -> int:
+        """Every side of the input must be a multiple of this."""
+        return 2 ** (len(self.channels) - 1)
+
+    @property
+    def described(self) -> str:
+        """How errors call it."""
+        return f"a network of {len(self.channels)} levels"

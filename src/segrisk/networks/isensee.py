@@ -8,14 +8,14 @@ from monai.networks.blocks import ADN, Convolution, UpSample
 from pydantic import Field
 from torch import Tensor, nn
 
-from segrisk.networks.base import Channels, Network
+from segrisk.networks.base import Channels, Levels
 
 ACTIVATION = ("LEAKYRELU", {"negative_slope": 0.01})
 SEGMENTED = 3
 """Levels whose logits are added up, counted from the image's own."""
 
 
-class Isensee(Network):
+class Isensee(Levels):
     """The network of Isensee et al. (BraTS 2017) with fewer filters and 7 levels, in 2D or 3D.
 
     Bertels, Eelbode et al. say: U-Net-like, after a top-ranked implementation of BraTS, "with less
@@ -47,16 +47,6 @@ class Isensee(Network):
     name: Literal["isensee"] = "isensee"
     channels: Channels = (8, 16, 32, 64, 128, 128, 128)
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
-
-    @property
-    def stride(self) -> int:
-        """Every side of the input must be a multiple of this."""
-        return 2 ** (len(self.channels) - 1)
-
-    @property
-    def described(self) -> str:
-        """How errors call it."""
-        return f"a network of {len(self.channels)} levels"
 
     def build(self, *, dimensions: int, channels: int) -> nn.Module:
         """The network, with random weights."""

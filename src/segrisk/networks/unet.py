@@ -5,10 +5,10 @@ from typing import ClassVar, Literal
 from monai.networks.nets import UNet as MonaiUNet
 from torch import nn
 
-from segrisk.networks.base import Channels, Network
+from segrisk.networks.base import Channels, Levels
 
 
-class UNet(Network):
+class UNet(Levels):
     """A U-Net in 2D or 3D: `channels` filters at each level, the size halved between levels.
 
     Of MONAI's residual units it has none: that of the last level normalises the one logit within
@@ -24,16 +24,6 @@ class UNet(Network):
 
     name: Literal["unet"] = "unet"
     channels: Channels = (16, 32, 64, 128)
-
-    @property
-    def stride(self) -> int:
-        """Every side of the input must be a multiple of this."""
-        return 2 ** (len(self.channels) - 1)
-
-    @property
-    def described(self) -> str:
-        """How errors call it."""
-        return f"a network of {len(self.channels)} levels"
 
     def build(self, *, dimensions: int, channels: int) -> nn.Module:
         """The network, freshly initialised."""

@@ -20,7 +20,7 @@ from segrisk.decision import as_json
 from segrisk.files import write_json, write_text
 from segrisk.losses import LOSSES, CrossEntropy
 from segrisk.metrics import score
-from segrisk.networks import build
+from segrisk.networks import begin_at
 from segrisk.scores import RISKS, SURROGATES, Score, write_scores
 from segrisk.study.config import Task
 from segrisk.study.plan import Cell
@@ -124,15 +124,11 @@ def _load(folder: Path) -> PreparedTask:
 def _network(work: Work, task: PreparedTask) -> nn.Module:
     cell = work.cell
     torch.manual_seed(_seed(cell, "weights"))
-    network = build(
-        work.task.network,
-        dimensions=len(task.size),
-        channels=task.channels,
-        prior=_prior(cell, task),
-    )
+    network = work.task.network.build(dimensions=len(task.size), channels=task.channels)
     if cell.start is not None:
         network.load_state_dict(checkpoint.load(Store(work.root).finished(cell.start) / WEIGHTS))
     else:
+        begin_at(network, _prior(cell, task))
         work.task.network.pretrain(network)
     return network
 

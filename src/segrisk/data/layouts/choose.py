@@ -13,9 +13,9 @@ from segrisk.data.groups import read_groups
 from segrisk.data.images import is_volume
 from segrisk.data.layouts import brats, isles, pairs
 from segrisk.data.layouts.decathlon import decathlon, is_decathlon
-from segrisk.data.layouts.found import Files, Found, some
+from segrisk.data.layouts.found import Files, Found
 from segrisk.data.layouts.raters import is_raters, raters
-from segrisk.names import nearest
+from segrisk.names import nearest, some
 
 LAYOUTS: dict[str, tuple[Callable[[Path], bool], Callable[[Folder], Found]]] = {
     "task": (pairs.is_task, pairs.task),
@@ -50,7 +50,7 @@ def find_cases(folder: Folder) -> Found:
     layout = folder.layout or found_layout
     _, read = LAYOUTS[layout]
     found = read(folder)
-    faults = [fault.text for fault in found.faults if fault.case not in {*folder.exclude} - {None}]
+    faults = [fault.text for fault in found.faults if fault.case not in folder.exclude]
     faults += _exclusion_faults(folder, found)
     files = [own for own in found.files if own.id not in folder.exclude]
     faults += _format_faults(folder, files)

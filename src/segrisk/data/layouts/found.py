@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segrisk.data.dataset import UNLABELLED, Labelling
+from segrisk.names import some
 
 Kinds = Mapping[str, Sequence[Path]]
 """The files of one case by what they are: a modality, or the reference."""
@@ -54,13 +55,6 @@ class Found:
         return {own.id for own in self.files} | {f.case for f in self.faults if f.case is not None}
 
 
-def some(names: Iterable[str]) -> str:
-    """The first three of some names, and how many more there are."""
-    names = list(names)
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(repr(name) if not name.strip() else name for name in names[:3]) + more
-
-
 def subfolders(*folders: Path) -> list[Path]:
     """The folders in some folders, by name; hidden ones are none."""
     return sorted(
@@ -70,6 +64,17 @@ def subfolders(*folders: Path) -> list[Path]:
         for path in folder.iterdir()
         if path.is_dir() and not path.name.startswith(".")
     )
+
+
+def twice(root: Path, id: str) -> Fault:
+    """Two folders of one case."""
+    return Fault(f"{root.name}: has the case {id} twice: remove one of the two folders", id)
+
+
+def lacking(root: Path, id: str, what: Iterable[str]) -> Fault:
+    """A case without all of its files."""
+    advice = "copy it again, or put the case into `exclude`"
+    return Fault(f"{root.name}: case {id} has no {some(what)}: {advice}", id)
 
 
 def assembled(
@@ -87,8 +92,7 @@ def assembled(
     faults: list[Fault] = []
     for id, group, own in cases:
         if id in files:
-            text = f"{root.name}: has the case {id} twice: remove one of the two folders"
-            faults.append(Fault(text, id))
+            faults.append(twice(root, id))
         wrong = list(_incomplete(root, id, own, (*kinds, reference)))
         faults += wrong
         if not wrong:
@@ -99,11 +103,7 @@ def assembled(
 
 def _incomplete(root: Path, id: str, own: Kinds, needed: Sequence[str]) -> Iterator[Fault]:
     if missing := [kind for kind in needed if not own.get(kind)]:
-        yield Fault(
-            f"{root.name}: case {id} has no {some(missing)}: copy it again, or put the case into "
-            "`exclude`",
-            id,
-        )
+        yield lacking(root, id, missing)
     for kind in needed:
         if len(own.get(kind, ())) > 1:
             first, second, *_ = own[kind]

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from segrisk.data.folder import Folder
 from segrisk.data.images import stem
-from segrisk.data.layouts.found import Fault, Files, Found, some, subfolders
+from segrisk.data.layouts.found import Fault, Files, Found, lacking, subfolders, twice
+from segrisk.names import some
 
 MASK = re.compile(r"(?i)(?:(?P<target>.+?)_)?seg(?P<rater>\d+)")
 IMAGE = re.compile(r"(?i)(image|img)(_\d{4})?")
@@ -34,15 +35,12 @@ def raters(folder: Folder) -> Found:
     faults: list[Fault] = []
     for path, own in masks.items():
         images = _images(path)
-        lacking = [] if images else ["image"]
-        lacking += [] if own.get(target) else [f"mask of {target or 'a rater'}"]
+        absent = [] if images else ["image"]
+        absent += [] if own.get(target) else [f"mask of {target or 'a rater'}"]
         if path.name in files:
-            text = f"{root.name}: has the case {path.name} twice: remove one of the two folders"
-            faults.append(Fault(text, path.name))
-        elif lacking:
-            text = "copy it again, or put the case into `exclude`"
-            said = f"{root.name}: case {path.name} has no {some(lacking)}: {text}"
-            faults.append(Fault(said, path.name))
+            faults.append(twice(root, path.name))
+        elif absent:
+            faults.append(lacking(root, path.name, absent))
         else:
             files[path.name] = Files(path.name, path.name, images, tuple(own[target]))
     found = tuple(files[id] for id in sorted(files))
