@@ -43,6 +43,20 @@ def cells(out):
     return restore(store.read(), store.data)
 
 
+def test_trainings_begin_at_the_prior_of_their_training_part(decided):
+    folder, _ = decided
+    starts = [cell for cell in cells(folder / "out") if cell.kind == "start"]
+    assert starts
+    for cell in starts:
+        task, store = load_prepared(cell.data), Store(folder / "out")
+        p = np.mean([task.targets[index].mean() for index in cell.split.train])
+        entropy = -p * np.log(p) - (1 - p) * np.log(1 - p)  # what p everywhere costs
+        with (store.finished(cell.key) / "curve.csv").open() as file:
+            first = next(csv.DictReader(file))
+        assert first["epoch"] == "0"
+        assert float(first["validation_loss"]) == pytest.approx(entropy, abs=0.1)
+
+
 def probabilities(out, cell, part):
     """Each case of a part with its probabilities, predicted anew from the stored weights."""
     task = load_prepared(cell.data)
