@@ -250,8 +250,9 @@ def read_models(path: Path, request: Request) -> Table:
     else:
         table.fault(
             path,
-            f"has the columns {some(columns, shown=8)}: expected case_id and a column for each model, or "
-            "one for the algorithm, the case and the value: say which (--column algorithm=…)",
+            f"has the columns {some(columns, shown=8)}: expected case_id and a column for each "
+            "model, or one for the algorithm, the case and the value: say which "
+            "(--column algorithm=…)",
         )
     return table
 
