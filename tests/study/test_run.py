@@ -14,6 +14,7 @@ import yaml
 
 from segrisk.files import write_json
 from segrisk.scores import COLUMNS, read_scores
+from segrisk.study.config import LossChoice
 from segrisk.study.store import Store, export
 from tiny_study import TINY, command, environment
 
@@ -121,6 +122,32 @@ def test_exported_cells_carry_the_report_and_are_continued_from(finished, segris
     expected = (folder / "out" / "report" / "scores.csv").read_bytes()
     for place in (kept, tmp_path / "out"):
         assert (place / "report" / "scores.csv").read_bytes() == expected
+
+
+def test_another_study_takes_over_the_shared_starts_and_no_scores(finished, segrisk, tmp_path):
+    file = tmp_path / "study.yaml"
+    slow = {**TINY["schedule"], "loss": {"learning_rate": 1e-5, "max_epochs": 1}}
+    file.write_text(yaml.safe_dump({**TINY, "name": "slow", "schedule": slow}))
+    result = segrisk(
+        "study", "run", file, "--out", tmp_path / "out", "--reuse", finished[0] / "out"
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert ": 2 cells" in result.stdout  # one start per fold
+    assert "2 of 6 cells need no training, 4 do" in result.stdout
+
+
+def test_a_sum_of_losses_is_a_loss_of_a_study():
+    text = "weighted_cross_entropy + 0.5*soft_dice"
+    choice = LossChoice.model_validate(
+        {"name": "sum", "loss": text, "parameters": {"pool": "batch"}}
+    )
+    assert (choice.label, choice.family, choice.source()) == ("wCE + 0.5 sDice", "other", None)
+    weighted, soft = choice.build(prior=0.2).losses
+    assert weighted.prior == (0.2,) and soft.reduction.pool == ("batch",)
+    pixel = LossChoice.model_validate({"name": "sum", "loss": "cross_entropy + focal"})
+    assert pixel.family == "other" and pixel.build(prior=0.2).label == "CE + focal"
+    with pytest.raises(ValueError, match=r"unknown loss .soft_dise.*soft_dice"):
+        LossChoice.model_validate({"name": "sum", "loss": "cross_entropy + soft_dise"})
 
 
 def test_an_export_does_not_say_where_the_data_lies(tmp_path):

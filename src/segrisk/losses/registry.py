@@ -74,6 +74,20 @@ def build_loss(text: str, options: Mapping[str, str] | None = None) -> Callable[
     return parts[0][1] if parts[0][0] == 1 and len(parts) == 1 else Sum(parts)
 
 
+def is_sum(text: str) -> bool:
+    """Whether `text` writes a sum or a multiple of losses, and not one of them.
+
+    >>> is_sum("cross_entropy + soft_dice"), is_sum("soft_dice")
+    (True, False)
+    """
+    return "+" in text or "*" in text
+
+
+def terms(text: str) -> list[Callable[..., Any]]:
+    """The losses that `text` adds up, unbuilt."""
+    return [find_loss(name) for _, name in _terms(text)]
+
+
 def option_names(loss: Callable[..., Any]) -> tuple[str, ...]:
     """The options of a loss, its own first.
 

@@ -6,7 +6,7 @@ import string
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import (
     Field,
@@ -25,7 +25,7 @@ from segrisk.decision import NEED_CALIBRATION, Rule, named_rules
 from segrisk.files import digest
 from segrisk.imported import source
 from segrisk.losses import LOSSES, PAPER
-from segrisk.losses.registry import find_loss
+from segrisk.losses.registry import build_loss, find_loss, is_sum, option_names, terms
 from segrisk.metrics import METRICS
 from segrisk.names import nearest
 from segrisk.networks import AnyNetwork, UNet, named
@@ -115,8 +115,9 @@ def _named(given: Any, what: str) -> dict[str, Any]:
 
 
 class LossChoice(Strict):
-    """A loss by its registered name, or by `loss: package.module:Callable`, with its parameters.
+    """A loss by its registered name, by `loss: package.module:Callable`, or as a sum of these.
 
+    A sum, `loss: 0.5*cross_entropy + soft_dice`, gives its parameters to every loss that has them.
     A parameter called `prior` that the study does not give is set to the training part's
     foreground fraction. `label` and `family` default to what the loss itself declares.
     """
@@ -134,7 +135,8 @@ class LossChoice(Strict):
         filled = {"loss": given["name"], **given}
         # A recorded choice has both: a finished study can be read where its losses are not.
         if not {"label", "family"} <= filled.keys():
-            factory = find_loss(str(filled["loss"]))
+            text = str(filled["loss"])
+            factory = _sum(text, {}, prior=0.5) if is_sum(text) else find_loss(text)
             filled.setdefault("label", getattr(factory, "label", str(filled["name"])))
             filled.setdefault("family", getattr(factory, "family", "other"))
         return filled
@@ -144,6 +146,8 @@ class LossChoice(Strict):
 
         A class is built with the parameters; a function gets them after (logits, target).
         """
+        if is_sum(self.loss):
+            return _sum(self.loss, self.parameters, prior=prior)
         found = find_loss(self.loss)
         parameters = dict(self.parameters)
         if "prior" in inspect.signature(found).parameters:
@@ -153,9 +157,17 @@ class LossChoice(Strict):
 
     def source(self) -> str | None:
         """The hash of the file that a user's loss stands in; registered losses have versions."""
-        if self.loss in LOSSES:
-            return None
-        return source(find_loss(self.loss))
+        parts = terms(self.loss) if is_sum(self.loss) else [find_loss(self.loss)]
+        own = [source(part) for part in parts if part not in LOSSES.values()]
+        return None if not own else own[0] if len(own) == 1 else digest(own)
+
+
+def _sum(text: str, parameters: dict[str, Any], *, prior: float) -> nn.Module:
+    """The sum of losses that `text` writes, with the prior where one of them asks for it."""
+    options = {name: str(value) for name, value in parameters.items()}
+    if any("prior" in option_names(part) for part in terms(text)):
+        options.setdefault("prior", str(prior))
+    return cast(nn.Module, build_loss(text, options))
 
 
 class _Function(nn.Module):

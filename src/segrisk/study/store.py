@@ -192,16 +192,20 @@ def _entries(root: Path) -> Iterator[Path]:
 
 
 def adopt(store: Store, source: Path, name: str) -> int:
-    """Copy finished cells of the same study from `source`; return how many were new here."""
-    other = Store(source)
-    record = other.read()
-    if record["name"] != name:
-        raise StoreError(f"{source}: belongs to study '{record['name']}', not to '{name}'")
-    if not (store.root / "study.json").exists():
+    """Copy finished cells from `source`; return how many were new here.
+
+    Of the same study all are taken, and what it declared to test. Of another study only what has
+    no scores, the shared starts: nobody can declare a test for scores that were seen elsewhere.
+    """
+    record = Store(source).read()
+    same = record["name"] == name
+    if same and not (store.root / "study.json").exists():
         write_json(store.root / "study.json", record)
     copied = 0
     for manifest in sorted((source / "cells").glob(f"*/{MANIFEST}")):
         key = manifest.parent.name
+        if not same and (manifest.parent / "scores.csv").exists():
+            continue
         if not store.finished(key).exists():
             shutil.copytree(manifest.parent, store.partial(key), dirs_exist_ok=True)
             store.partial(key).rename(store.finished(key))
