@@ -226,6 +226,26 @@ def test_captions_say_what_was_run():
     assert "Holm-adjusted (over 10 comparisons of dice)" in all_tables(summary)[1].caption
 
 
+def test_marks_of_table_1_alone_may_come_from_the_paper_s_bootstrap():
+    results = make([0.6, 0.61], models=FIVE[1:3], count=12, noise=0.03)
+    (pair, _) = summarise(results).by_loss.pairs
+    assert pair.p_bootstrap < pair.test.p
+    between = (pair.p_bootstrap + pair.test.p) / 2
+    ours = summarise(replace(results, plan=StatisticsPlan(alpha=between)))
+    plan = StatisticsPlan(alpha=between, marks="bootstrap")
+    paper = summarise(replace(results, plan=plan))
+    key = ("polyps", "dice", "dice")
+    assert not ours.by_loss.raw[key].bold and paper.by_loss.raw[key].bold
+    assert not paper.by_loss.corrected[key].bold
+    assert paper.by_loss.pairs == ours.by_loss.pairs  # nothing else follows it
+    first, second, *_ = (table.caption for table in all_tables(paper))
+    assert "paired bootstrap of the mean difference over cases, resampling cases 9,999" in first
+    assert "two-sided sign-flip test" in second and "bootstrap" not in second
+    assert "Marks" in dict(captions.conventions(paper))
+    assert "Marks" not in dict(captions.conventions(ours))
+    assert plan.declared["marks"] == "bootstrap" and "marks" not in StatisticsPlan().declared
+
+
 @pytest.mark.parametrize(("count", "text"), [(5, "cannot fall below 2/2^5 = 0.0625"), (20, "few")])
 def test_captions_warn_of_few_cases(count, text):
     summary = summarise(make([0.5, 0.6], models=FIVE[1:3], count=count))

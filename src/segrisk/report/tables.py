@@ -48,7 +48,7 @@ def all_tables(summary: Summary) -> tuple[Table, ...]:
     count = sum(pair.metric.name == plan.primary for pair in by_loss.pairs)
     holm = f"Holm-adjusted (over {count} comparisons of {plan.primary})"
     tables = [
-        _table(summary, by_loss, by_loss.raw, plan.metrics, "Table 1", "raw"),
+        _table(summary, by_loss, by_loss.raw, plan.metrics, "Table 1"),
         *_decisions(summary),
         _table(
             summary,
@@ -62,7 +62,7 @@ def all_tables(summary: Summary) -> tuple[Table, ...]:
     if summary.by_dice is not None:
         title = "Table 3: Table 1 with epochs chosen by validation Dice"
         block = summary.by_dice
-        tables.append(_table(summary, block, block.raw, plan.metrics, title, "raw"))
+        tables.append(_table(summary, block, block.raw, plan.metrics, title))
     return tuple(tables)
 
 
@@ -72,7 +72,7 @@ def _table(
     marks: "dict[tuple[str, str, str], Marks]",
     metrics: Sequence[str],
     title: str,
-    family: str,
+    family: str = "raw",
 ) -> Table:
     rows = tuple(
         Row(
@@ -91,7 +91,9 @@ def _table(
         for task in summary.tasks
     )
     columns = tuple(model.label for model in summary.models)
-    return Table(title, columns, rows, captions.table(summary, block, family=family))
+    tested = captions.test_of_marks if family == "raw" else captions.test
+    caption = captions.table(summary, block, family=family, tested=tested(summary, block))
+    return Table(title, columns, rows, caption)
 
 
 def _decisions(summary: Summary) -> list[Table]:

@@ -12,10 +12,11 @@ from segrisk.data.prepare import PreparedTask, load_prepared
 from segrisk.report.tables import console_tables
 from segrisk.report.write import PAGE, write_report
 from segrisk.study.collect import collect
-from segrisk.study.config import Study, Task, load_study
+from segrisk.study.config import Study, Task
 from segrisk.study.engine import Engine, default_workers, unwritable
 from segrisk.study.plan import Cell, plan, prepare_tasks, restore
 from segrisk.study.predictions import write_predictions
+from segrisk.study.reading import load_study
 from segrisk.study.status import seconds_left, status
 from segrisk.study.store import Store, adopt, export, opened
 from segrisk.study.view import LiveView, duration
