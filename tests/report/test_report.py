@@ -16,7 +16,7 @@ from segrisk.report.marks import Marks, marks
 from segrisk.report.results import CaseInfo, Model, Results, StatisticsPlan
 from segrisk.report.summary import conclusions_changed, summarise
 from segrisk.report.tables import all_tables, console_tables, latex, markdown
-from segrisk.report.write import write_report
+from segrisk.report.write import OURS, write_report
 from segrisk.scores import Score
 from segrisk.statistics import bootstrap_test, holm, paired_bootstrap, sign_flip_test
 
@@ -315,3 +315,27 @@ def test_the_report_is_whole_self_contained_and_the_same_again(tmp_path):
     assert len(rows) == 2 * 2 * 2 * 10
     assert {row["selection"] for row in rows} == {"validation loss", "validation Dice"}
     assert all(0 <= float(row["p_bootstrap"]) <= 1 for row in rows)
+
+
+def test_a_folder_holds_what_the_newest_report_wrote_and_what_is_not_ours(tmp_path):
+    more = replace(make([0.5, 0.6], models=FIVE[1:3], tasks=("a", "b")), provenance={"torch": "2"})
+    (tmp_path / "notes.txt").write_text("mine")
+    write_report(more, tmp_path)
+    first = {path.name for path in tmp_path.iterdir()}
+    assert "ranking_across.csv" in first and first - OURS == {"notes.txt"}
+    assert "notes.txt" in (tmp_path / "report.html").read_text()
+    write_report(make([0.5, 0.6], models=FIVE[1:3], count=12), tmp_path)
+    gone = {"ranking_across.csv", "provenance.json", "figure1.png", "figure1.svg"}
+    left = {path.name for path in tmp_path.iterdir()}
+    assert {name for name in first - left if not name.endswith("parquet")} == gone
+    assert "ranking_across" not in (tmp_path / "report.html").read_text()
+
+
+def test_the_ranking_across_data_sets_is_a_table_too(tmp_path):
+    results = make([0.5, 0.6], models=FIVE[1:3], tasks=("a", "b"))
+    write_report(results, tmp_path)
+    text = (tmp_path / "table1.md").read_text()
+    assert "**Ranking across data sets by Dice score**" in text
+    assert "|  | mean rank | 2.00 | 1.00 |" in text and "|  | P(best) | 0.00 | 1.00 |" in text
+    assert "Ranking across data sets" in (tmp_path / "table1.tex").read_text()
+    assert "Ranking across" not in markdown(all_tables(summarise(results))[-1])

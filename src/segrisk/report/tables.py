@@ -10,6 +10,7 @@ from rich.text import Text
 
 from segrisk.report import captions
 from segrisk.report.marks import Marks
+from segrisk.report.ranks import Across
 from segrisk.report.results import metric_named
 from segrisk.report.summary import Block, Summary
 
@@ -136,6 +137,34 @@ def _decisions(summary: Summary) -> list[Table]:
     return [Table(title, columns, tuple(rows), captions.decisions(summary))]
 
 
+def ranking_tables(summary: Summary) -> tuple[Table, ...]:
+    """For each label, the ranking across data sets; none where there is one data set."""
+    return tuple(_ranking(summary, across) for across in summary.across)
+
+
+def _ranking(summary: Summary, across: Across) -> Table:
+    places = {place.model: place for place in across.places}
+    own = [places[model.name] for model in summary.models]
+    rows = {
+        "mean rank": [f"{place.mean:.2f}" for place in own],
+        "rank": [f"{place.rank:g}" for place in own],
+        f"{100 * (1 - summary.results.plan.alpha):g} % interval": [
+            f"{place.low:g} to {place.high:g}" for place in own
+        ],
+        "P(best)": [f"{place.p_best:.2f}" for place in own],
+    }
+    title = f"Ranking across data sets by {summary.primary.label}"
+    return Table(
+        f"{title}, {across.label}" if across.label else title,
+        tuple(model.label for model in summary.models),
+        tuple(
+            Row("", name, tuple(Cell(text, Marks()) for text in texts))
+            for name, texts in rows.items()
+        ),
+        captions.across(summary, across),
+    )
+
+
 def _number(value: float, metric: str) -> str:
     return f"{value:.{metric_named(metric).digits}f}"
 
@@ -226,7 +255,7 @@ def latex(table: Table) -> str:
 
 def console_tables(summary: Summary) -> list[rich.table.Table]:
     """All tables for the terminal, which can print the marks as they are."""
-    return [_console(table) for table in all_tables(summary)]
+    return [_console(table) for table in (*all_tables(summary), *ranking_tables(summary))]
 
 
 def _console(table: Table) -> rich.table.Table:
