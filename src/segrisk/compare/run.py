@@ -17,13 +17,13 @@ from segrisk.compare.evaluate import Evaluation, ScorePlan, evaluate
 from segrisk.compare.layouts import image_in
 from segrisk.compare.request import refuse_if, some
 from segrisk.compare.show import progress
-from segrisk.compare.views import Views
 from segrisk.data.errors import DataError
 from segrisk.files import digest, write_json
 from segrisk.metrics import CONVENTIONS
 from segrisk.report.results import Alternative, CaseInfo, Model, Results
 from segrisk.report.summary import Summary
 from segrisk.report.tables import console_tables
+from segrisk.report.views import Views
 from segrisk.report.write import PAGE, write_report
 from segrisk.scores import Score
 

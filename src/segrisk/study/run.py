@@ -14,6 +14,7 @@ from segrisk.report.write import PAGE, write_report
 from segrisk.study.collect import collect
 from segrisk.study.config import Study, Task
 from segrisk.study.engine import Engine, default_workers, unwritable
+from segrisk.study.looking import views_of
 from segrisk.study.plan import Cell, plan, prepare_tasks, restore
 from segrisk.study.predictions import write_predictions
 from segrisk.study.reading import load_study
@@ -105,6 +106,7 @@ def _report(
     tasks: dict[str, PreparedTask],
     cells: Sequence[Cell],
     console: Console,
+    predictions: Path | None = None,
 ) -> None:
     results = collect(study, store, tasks, cells)
     for note in results.notes:
@@ -112,8 +114,9 @@ def _report(
     if not results.tasks:
         console.print("no task is complete: there is nothing to report yet")
         return
+    views = views_of(study, tasks, results, predictions) if predictions else None
     with console.status("testing and drawing"):
-        summary = write_report(results, store.report)
+        summary = write_report(results, store.report, views)
     for table in console_tables(summary):
         console.print(table)
     console.print(f"report: {store.report / PAGE}", highlight=False, markup=False, soft_wrap=True)
@@ -129,9 +132,12 @@ def _recorded(out: Path) -> tuple[Study, Store, dict[str, PreparedTask], list[Ce
     return study, store, tasks, cells
 
 
-def report_study(out: Path, console: Console) -> None:
-    """Write the report of the study in `out` again, and print its tables."""
-    _report(*_recorded(out), console)
+def report_study(out: Path, console: Console, predictions: Path | None = None) -> None:
+    """Write the report of the study in `out` again, and print its tables.
+
+    `predictions`, the folder that `predict_study` wrote, gives its page cases to look at.
+    """
+    _report(*_recorded(out), console, predictions)
 
 
 def print_status(out: Path, console: Console) -> None:
