@@ -14,9 +14,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from segrisk.commands import app
-from segrisk.study.config import OF_FOLDERS, Task
 from segrisk.study.engine import Engine
 from segrisk.study.store import Store, StoreError
+from segrisk.study.task import LATER, Task
 from tiny_study import TINY
 
 FOLDERS = {"tasks": {"mine": {"folder": "data", "size": [16, 16]}}}
@@ -309,7 +309,7 @@ def test_the_same_image_in_two_groups_is_refused(run, no_training, folder):
 
 def test_a_study_of_before_these_keys_keeps_its_record_and_its_hash():
     task = Task(folder="x", size=(16, 16))
-    assert not set(task.model_dump(mode="json")) & set(OF_FOLDERS)
+    assert not set(task.model_dump(mode="json")) & set(LATER)
     later = Task(folder="x", size=(16, 16), exclude=("a",), colour="grey")
     assert later.model_dump(mode="json")["exclude"] == ["a"]
     assert Task.model_validate(later.model_dump(mode="json")) == later
