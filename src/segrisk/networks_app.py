@@ -118,8 +118,8 @@ def _of_study(file: Path, channels: int) -> list[Table]:
     return [
         _layers(
             f"{name}: {task.network.name}",
-            layers(task.network, size=task.size, channels=channels),
-            task.size,
+            layers(task.network, size=task.window, channels=channels),
+            task.window,
             channels,
         )
         for name, task in read_study(file).tasks.items()

@@ -140,8 +140,8 @@ def _wrong_axes(grid: Grid, dimensions: int | None) -> str | None:
     if dimensions in (None, axes) or is_slice:
         return None
     return (
-        f"{shown(grid.path)}: has shape {grid.space}, and the `size` of its task has "
-        f"{dimensions} sides: give it {axes}"
+        f"{shown(grid.path)}: has shape {grid.space}, and the `size` or `patch` of its task "
+        f"has {dimensions} sides: give it {axes}"
     )
 
 

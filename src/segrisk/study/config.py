@@ -15,9 +15,7 @@ from pydantic import (
 from torch import nn
 
 from segrisk.configuration import Strict
-from segrisk.data.folder import Colour
-from segrisk.data.layouts.choose import LAYOUTS
-from segrisk.data.phantoms import PHANTOMS, SMALLEST
+from segrisk.data.preprocessing import DEFAULT, Preprocessing
 from segrisk.decision import NEED_CALIBRATION, Rule, named_rules
 from segrisk.files import digest
 from segrisk.imported import source
@@ -28,78 +26,13 @@ from segrisk.names import nearest
 from segrisk.networks import AnyNetwork, UNet, named
 from segrisk.statistics import MarksTest, Unit
 from segrisk.statistics.declared import as_declared
+from segrisk.study.task import Task
 from segrisk.training.config import Augmentation, Device, Positive, Precision, Schedule
 
+SHARED = ("preprocessing", "network", "schedule", "augmentation")
+"""What a study may say for all of its tasks, and each of them otherwise, key by key."""
+
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-
-
-OF_FOLDERS = ("layout", "target", "labels", "exclude", "colour", "groups")
-"""Keys that only a folder has, and that count as never written where they are not set."""
-
-
-class Task(Strict):
-    """A folder of images and masks, or a named phantom; each case is resized to `size`.
-
-    The keys of a folder are those of `segrisk.data.folder.Folder`.
-
-    `network`, `schedule` and `augmentation` here override those of the study, key by key; a
-    network of another name does so whole.
-    """
-
-    folder: str | None = None
-    foreground: tuple[int, ...] = ()
-    threshold: float | None = None
-    layout: str | None = None
-    target: str | None = None
-    labels: tuple[Positive, ...] = ()
-    exclude: tuple[str, ...] = ()
-    colour: Colour | None = None
-    groups: str | None = None
-    phantom: str | None = None
-    cases: Positive = 100
-    seed: int = 0
-    fraction: Annotated[float, Field(gt=0, lt=0.6)] | None = None
-    objects: Positive | None = None
-    size: Annotated[tuple[Positive, ...], Field(min_length=2, max_length=3)]
-    network: AnyNetwork = UNet()
-    schedule: Schedule = Schedule()
-    augmentation: Augmentation = Augmentation()
-
-    @model_validator(mode="after")
-    def _one_source(self) -> "Task":
-        if (self.folder is None) == (self.phantom is None):
-            raise ValueError("name either a folder or a phantom")
-        if self.phantom is not None and self.phantom not in PHANTOMS:
-            raise ValueError(f"unknown phantom '{self.phantom}'{nearest(self.phantom, PHANTOMS)}")
-        if self.layout is not None and self.layout not in LAYOUTS:
-            raise ValueError(f"unknown layout '{self.layout}'{nearest(self.layout, LAYOUTS)}")
-        given = [name for name in OF_FOLDERS if getattr(self, name)]
-        if self.phantom is not None and given:
-            raise ValueError(f"a phantom has no {' and no '.join(given)}: remove it")
-        if self.phantom is not None and min(self.size) < SMALLEST:
-            raise ValueError(f"size {list(self.size)}: a phantom needs sides of {SMALLEST} or more")
-        return self
-
-    @model_serializer(mode="wrap")
-    def _without_unset(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Studies from before these keys keep their record and its hash."""
-        whole = dump(self)
-        return {key: value for key, value in whole.items() if value or key not in OF_FOLDERS}
-
-    @model_validator(mode="after")
-    def _size_fits(self) -> "Task":
-        network = self.network
-        if len(self.size) not in network.dimensions:
-            raise ValueError(
-                f"size {list(self.size)}: {network.described} takes images of "
-                f"{network.dimensions[0]} dimensions only"
-            )
-        if any(side % network.stride for side in self.size):
-            raise ValueError(
-                f"size {list(self.size)}: {network.described} needs sides that are multiples of "
-                f"{network.stride}"
-            )
-        return self
 
 
 def _named(given: Any, what: str) -> dict[str, Any]:
@@ -258,6 +191,7 @@ class Study(Strict):
     fold_seed: Annotated[int, Field(ge=0)] = 0
     validation: Annotated[float, Field(gt=0, le=0.5)] = 0.2
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
+    preprocessing: Preprocessing = DEFAULT
     network: AnyNetwork = UNet()
     schedule: Schedule = Schedule()
     augmentation: Augmentation = Augmentation()
@@ -269,13 +203,11 @@ class Study(Strict):
     @model_validator(mode="before")
     @classmethod
     def _inherit(cls, given: Any) -> Any:
-        """Tasks take the study's network, schedule and augmentation where they say nothing."""
+        """Tasks take what the study says for all where they say nothing."""
         tasks = given.get("tasks") if isinstance(given, dict) else None
         if not isinstance(tasks, dict):
             return given
-        shared = {
-            key: given[key] for key in ("network", "schedule", "augmentation") if key in given
-        }
+        shared = {key: given[key] for key in SHARED if key in given}
         if "network" in shared:
             shared["network"] = named(shared["network"])
         merged = {
@@ -283,6 +215,11 @@ class Study(Strict):
             for name, task in tasks.items()
         }
         return {**given, "tasks": merged}
+
+    @model_serializer(mode="wrap")
+    def _without_unset(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Studies from before these keys keep their record."""
+        return {key: value for key, value in dump(self).items() if value or key != "preprocessing"}
 
     @field_validator("losses", "decisions", "seeds")
     @classmethod

@@ -3,6 +3,7 @@
 import errno
 import sys
 from collections.abc import Sequence
+from math import prod
 from pathlib import Path
 
 from rich.console import Console
@@ -12,7 +13,7 @@ from segrisk.data.prepare import PreparedTask, load_prepared
 from segrisk.report.tables import console_tables
 from segrisk.report.write import PAGE, write_report
 from segrisk.study.collect import collect
-from segrisk.study.config import Study, Task
+from segrisk.study.config import Study
 from segrisk.study.engine import Engine, default_workers, unwritable
 from segrisk.study.looking import views_of
 from segrisk.study.plan import Cell, plan, prepare_tasks, restore
@@ -20,6 +21,7 @@ from segrisk.study.predictions import write_predictions
 from segrisk.study.reading import load_study
 from segrisk.study.status import seconds_left, status
 from segrisk.study.store import Store, adopt, export, opened
+from segrisk.study.task import Task
 from segrisk.study.view import LiveView, duration
 from segrisk.training.predict import mask_at, probabilities_at
 
@@ -63,10 +65,17 @@ def _prepare(
         channels = "1 channel" if task.channels == 1 else f"{task.channels} channels"
         console.print(
             f"{name}: {len(task.entries)} cases in {groups} groups, {channels}, "
-            f"at {'×'.join(map(str, task.size))}{_excluded(study.tasks[name])}",
+            f"{_grids(study.tasks[name], task)}{_excluded(study.tasks[name])}",
             highlight=False,
         )
     return tasks, cells
+
+
+def _grids(task: Task, prepared: PreparedTask) -> str:
+    """At what size a network sees the cases."""
+    extremes = (min(prepared.shapes, key=prod), max(prepared.shapes, key=prod))
+    own = "at " + " to ".join(dict.fromkeys("×".join(map(str, shape)) for shape in extremes))
+    return own + (f", in patches of {'×'.join(map(str, task.patch.size))}" if task.patch else "")
 
 
 def _check_unit(study: Study, tasks: dict[str, PreparedTask]) -> None:
