@@ -6,6 +6,7 @@ from pathlib import Path
 
 from segrisk.files import write_json, write_text
 from segrisk.report.cases import gallery
+from segrisk.report.efforts import effort_rows
 from segrisk.report.exports import (
     NO_PARQUET,
     TESTS,
@@ -57,6 +58,8 @@ def write_report(results: Results, folder: str | Path, views: MakeView | None = 
         write_scores(folder / f"{name}.csv", scores)
     if summary.decisions is not None:
         write_table(folder / "decisions", [asdict(c) for c in summary.decisions.contrasts])
+    if results.efforts:
+        write_table(folder / "efforts", effort_rows(results))
     if sizes := size_rows(summary):
         write_text(folder / SIZES, csv_text(list(sizes[0]), (row.values() for row in sizes)))
     write_text(folder / "report.json", as_json(summary))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,6 +29,7 @@ from segrisk.study.store import WEIGHTS, Store
 from segrisk.training import checkpoint
 from segrisk.training.fit import Epoch, Examples, Progress, State, Training, fit
 from segrisk.training.predict import mask_at, predict, probabilities_at
+from segrisk.training.timing import PHASES
 
 At = Callable[[Tensor, tuple[int, ...]], np.ndarray]
 """From logits (1, *size) to a mask or probabilities on the grid of a case."""
@@ -208,13 +210,14 @@ def _scores(
     ]
 
 
-def _effort(state: State) -> dict[str, float]:
+def _effort(state: State) -> dict[str, Any]:
     assert state.by_loss is not None and state.by_dice is not None
     return {
         "steps": state.steps,
         "best_step_by_loss": state.by_loss.steps,
         "best_step_by_dice": state.by_dice.steps,
         "seconds": round(state.seconds, 3),
+        "phases": {phase: round(state.phases.get(phase, 0.0), 3) for phase in PHASES},
     }
 
 
