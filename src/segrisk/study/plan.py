@@ -18,6 +18,7 @@ from segrisk.data.twins import apart
 from segrisk.files import digest
 from segrisk.networks.layers import check
 from segrisk.study.config import DecisionChoice, LossChoice, Study, Task
+from segrisk.training.device import LAYOUT
 
 COMPONENTS = {
     "preparation": 1,
@@ -151,13 +152,17 @@ def _cells(
         "split": {"train": split.train, "validation": split.validation},
         "stream": (seed, split.fold),
         "network": task.network.identity(),
-        "augmentation": task.augmentation.model_dump(mode="json"),
+        # Images without augmentation are not resampled: other bits than a resampling by nothing.
+        "augmentation": None
+        if task.augmentation.is_none
+        else task.augmentation.model_dump(mode="json"),
         "batch_size": task.schedule.batch_size,
         "threads": study.threads,
         "precision": study.precision,
         "device": device,
         "torch": torch.__version__,
         "components": {key: COMPONENTS[key] for key in TRAINED},
+        **_arithmetic(study, device),
     }
     phase = task.schedule.cross_entropy.model_dump(mode="json")
     start = Cell(
@@ -178,6 +183,14 @@ def _cells(
         if cell.loss is not None and decision.suits(cell.loss)
     ]
     return [start, *losses, *decisions]
+
+
+def _arithmetic(study: Study, device: str) -> dict[str, Any]:
+    """What else changes last bits; nothing of it stands in the cells of float32 on a processor."""
+    own: dict[str, Any] = {"compile": True} if study.compile else {}
+    if device == "cuda" and study.precision != "32-true":
+        own["layout"] = LAYOUT
+    return own
 
 
 def _arm(start: Cell, task: Task, loss: LossChoice) -> Cell:

@@ -27,6 +27,7 @@ from segrisk.study.config import Task
 from segrisk.study.plan import Cell
 from segrisk.study.store import WEIGHTS, Store
 from segrisk.training import checkpoint
+from segrisk.training.device import make_reproducible
 from segrisk.training.fit import Epoch, Examples, Progress, State, Training, fit
 from segrisk.training.predict import mask_at, predict, probabilities_at
 from segrisk.training.timing import PHASES
@@ -45,6 +46,7 @@ class Work:
     threads: int
     precision: str
     device: str
+    compile: bool = False
 
 
 def enter() -> None:
@@ -55,8 +57,7 @@ def enter() -> None:
 
 def run_cell(work: Work) -> None:
     """Run one cell, continuing what was begun, and make it finished."""
-    torch.set_num_threads(work.threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    make_reproducible(work.threads)
     store, cell = Store(work.root), work.cell
     folder = store.begin(cell.key)
     run = _decide if cell.kind == "decision" else _train
@@ -151,7 +152,8 @@ def _training(work: Work) -> Training:
     phase = schedule.cross_entropy if work.cell.loss is None else schedule.loss
     # All losses of one (task, fold, seed) see the same cases in the same order, changed alike.
     stream = "start" if work.cell.loss is None else "loss"
-    return Training(phase, work.task.augmentation, schedule.batch_size, _seed(work.cell, stream))
+    seed = _seed(work.cell, stream)
+    return Training(phase, work.task.augmentation, schedule.batch_size, seed, compile=work.compile)
 
 
 def _seed(cell: Cell, purpose: str) -> int:

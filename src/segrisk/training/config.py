@@ -46,6 +46,11 @@ class Augmentation(Strict):
     rotate_degrees: Annotated[float, Field(ge=0, le=180)] = 15.0
     flip: tuple[Literal[0, 1, 2], ...] = (0, 1)
 
+    @property
+    def is_none(self) -> bool:
+        """Whether images stay as they are: they are then not even resampled."""
+        return not (self.noise or self.shift or self.rotate_degrees or self.flip)
+
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 Device = Literal["auto", "cpu", "cuda", "mps"]

@@ -3,11 +3,22 @@
 import torch
 from torch import Tensor, nn
 
+LAYOUT = 1
+"""The version of where channels come last: it is part of the identity of what it changes."""
+
 AHEAD = 4
 """Threads that prepare batches while a GPU computes: drawing noise takes most of their time."""
 
 CONTIGUOUS_NORMS = (nn.InstanceNorm2d, nn.InstanceNorm3d, nn.GroupNorm)
 """Layers whose CUDA code copies its input to contiguous memory: channels last would cost twice."""
+
+
+def make_reproducible(threads: int) -> None:
+    """Make this process compute the same bits each time, with `threads` threads."""
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    # Otherwise PyTorch fills every new tensor with NaN first, to show who reads it unwritten.
+    torch.utils.deterministic.fill_uninitialized_memory = False
 
 
 def threads_ahead(device: torch.device) -> int:

@@ -1,4 +1,4 @@
-"""One phase of training, from its start to its best epochs, resumable after every epoch."""
+"""One phase of training, from its start to its best epochs, resumable after its epochs."""
 
 import math
 import random
@@ -121,8 +121,9 @@ def fit(
 ) -> State:
     """Train `network` with `loss` until the validation loss rises; return curve and best epochs.
 
-    The state after each epoch is saved to `checkpoint_path`; where that file exists, training
-    goes on from it and ends with the same bits as if it had never stopped.
+    The state is saved to `checkpoint_path` after an epoch, after each where that is cheap; where
+    the file exists, training goes on from it and ends with the same bits as if it had never
+    stopped.
     """
     laps = Laps(clock_of(fabric.device))
     precision = fabric.strategy.precision
@@ -142,6 +143,7 @@ def fit(
     stateful = {"network": network, "optimizer": optimizer, "scheduler": scheduler, "loss": loss}
     if precision.state_dict():  # the scale of float16's gradients
         stateful["precision"] = precision
+    saver = checkpoint.Saver(checkpoint_path)
     if checkpoint_path.exists():
         state = _restore(checkpoint_path, stateful)
     else:
@@ -159,7 +161,8 @@ def fit(
         scheduler.step(state.curve[-1].validation_loss)
         laps.end("validation")
         state.spend(laps.read())
-        _save(checkpoint_path, state, stateful)
+        if finished(state, training.phase) or saver.is_due():
+            saver.save(_saved(state, stateful))
         laps.end("bookkeeping")
     state.spend(laps.read())
     return state
@@ -194,7 +197,8 @@ def _train_epoch(
         for step, batch in enumerate(prepared, start=1):
             images, targets, changes = fabric.to_device(batch)
             laps.end("data")
-            images, targets = apply(changes, images, targets)
+            if changes is not None:
+                images, targets = apply(changes, images, targets)
             laps.end("augmentation")
             optimizer.zero_grad()
             logits = model(images).float()
@@ -213,17 +217,14 @@ def _train_epoch(
 
 def _prepared(
     device: torch.device, examples: Examples, training: Training, epoch: int, part: Sequence[int]
-) -> tuple[Tensor, Tensor, Changes]:
+) -> tuple[Tensor, Tensor, Changes | None]:
     """A batch and its drawn changes, ready to be moved to the device; a thread may make it."""
-    shape = examples.images.shape[1:]
-    key = {"seed": training.seed, "epoch": epoch}
-    draws = [draw(training.augmentation, shape, **key, case=case) for case in part]
-    images, targets, changes = *_arrays(examples, part), together(draws)
-    return (
-        pinned(images, device),
-        pinned(targets, device),
-        Changes(*(pinned(c, device) for c in changes)),
-    )
+    images, targets = (pinned(array, device) for array in _arrays(examples, part))
+    if training.augmentation.is_none:
+        return images, targets, None
+    shape, key = examples.images.shape[1:], {"seed": training.seed, "epoch": epoch}
+    changes = together([draw(training.augmentation, shape, **key, case=case) for case in part])
+    return images, targets, Changes(*(pinned(tensor, device) for tensor in changes))
 
 
 def _mean(values: Sequence[Tensor], parts: Sequence[Sequence[int]]) -> float:
@@ -295,18 +296,15 @@ def _seed_everything(seed: int, epoch: int) -> None:
     torch.manual_seed(drawn)
 
 
-def _save(path: Path, state: State, stateful: dict[str, Any]) -> None:
-    checkpoint.save(
-        path,
-        {
-            "curve": [asdict(epoch) for epoch in state.curve],
-            "by_loss": vars(state.by_loss),
-            "by_dice": vars(state.by_dice),
-            "seconds": state.seconds,
-            "phases": state.phases,
-            **{name: part.state_dict() for name, part in stateful.items()},
-        },
-    )
+def _saved(state: State, stateful: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "curve": [asdict(epoch) for epoch in state.curve],
+        "by_loss": vars(state.by_loss),
+        "by_dice": vars(state.by_dice),
+        "seconds": state.seconds,
+        "phases": state.phases,
+        **{name: part.state_dict() for name, part in stateful.items()},
+    }
 
 
 def _restore(path: Path, stateful: dict[str, Any]) -> State:
