@@ -12,10 +12,12 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -24,12 +26,17 @@ from torch import Tensor, nn
 
 from segrisk.losses import CrossEntropy
 from segrisk.networks import UNet
+from segrisk.networks.base import Network
+from segrisk.networks.vgg import VGG16
+from segrisk.training import fit as fitting
 from segrisk.training.config import Augmentation, Phase
 from segrisk.training.device import make_reproducible
 from segrisk.training.fit import Examples, State, Training, fit
 
+T = TypeVar("T")
 AT_MOST, WAIT_AT_MOST = 1.10, 0.10
 """Harness over bare loop, without augmentation; the share of a step that waits for its batch."""
+SEED = 0
 STILL = Augmentation(noise=0, shift=0, rotate_degrees=0, flip=())
 MOVED = Augmentation()
 
@@ -40,7 +47,7 @@ class Configuration:
 
     name: str
     shape: tuple[int, ...]
-    channels: tuple[int, ...]
+    kind: Network
     batch: int
     train: int = 16
     validation: int = 4
@@ -49,9 +56,13 @@ class Configuration:
     def network(self) -> nn.Module:
         """The same weights at every call."""
         torch.manual_seed(0)
-        return UNet(channels=self.channels).build(
-            dimensions=len(self.shape) - 1, channels=self.shape[0]
-        )
+        return self.kind.build(dimensions=len(self.shape) - 1, channels=self.shape[0])
+
+    def tiny(self) -> "Configuration":
+        """To try the script, not to measure."""
+        shape = (self.shape[0], *(16 for _ in self.shape[1:]))
+        kind = UNet(channels=(4, 8))
+        return replace(self, shape=shape, kind=kind, batch=2, train=2, validation=1, epochs=1)
 
     def examples(self) -> Examples:
         """Noise with a bright box as the object."""
@@ -65,31 +76,42 @@ class Configuration:
     def training(self, augmentation: Augmentation, compiled: bool) -> Training:
         """As many epochs as are timed, with nothing to stop them early."""
         phase = Phase(max_epochs=self.epochs, stop_after=self.epochs + 1)
-        return Training(phase, augmentation, self.batch, seed=0, compile=compiled)
+        return Training(phase, augmentation, self.batch, seed=SEED, compile=compiled)
 
 
 CONFIGURATIONS = (
-    Configuration("2D, 16×3×128×128", (3, 128, 128), (16, 32, 64, 128), 16),
-    Configuration("3D, 2×1×48×48×48", (1, 48, 48, 48), (8, 16, 32, 64), 2),
+    Configuration("2D, 16×3×128×128", (3, 128, 128), UNet(channels=(16, 32, 64, 128)), 16),
+    Configuration("3D, 2×1×48×48×48", (1, 48, 48, 48), UNet(channels=(8, 16, 32, 64)), 2),
 )
+WIDE = (
+    Configuration("U-Net", (3, 128, 128), UNet(channels=(16, 32, 64, 128, 256)), 16, 40, 10),
+    Configuration("VGG-16", (3, 128, 128), VGG16(weights="random"), 16, 20, 5),
+)
+"""2D studies at 128 px, with the networks that a GPU trains."""
+
+
+Batches = list[tuple[Tensor, Tensor]]
 
 
 def bare(
-    configuration: Configuration, device: str, precision: str, batches: list[tuple[Tensor, Tensor]]
-) -> None:
-    """Train as one would by hand, on batches that are there."""
+    configuration: Configuration,
+    device: str,
+    precision: str,
+    train: list[Batches],
+    validation: Batches,
+) -> list[float]:
+    """Train as one would by hand, on each epoch's batches; the validation losses."""
     network = configuration.network().to(device)
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
-    criterion, best = CrossEntropy(), math.inf
+    criterion, curve = CrossEntropy(), []
     kind = torch.float16 if precision == "16-mixed" else torch.bfloat16
     mixed = torch.autocast(device, dtype=kind, enabled=precision != "32-true")
     scaler = torch.amp.GradScaler(device, enabled=precision == "16-mixed" and device == "cuda")
-    train, validation = batches[: configuration.train], batches[configuration.train :]
     with tempfile.TemporaryDirectory() as folder:
-        for epoch in range(configuration.epochs + 1):
-            # Before the first epoch the network is validated, as the harness does.
+        # Before the first epoch the network is validated, as the harness does.
+        for batches in ([], *train):
             network.train()
-            for images, targets in train if epoch else ():
+            for images, targets in batches:
                 optimizer.zero_grad()
                 with mixed:
                     logits = network(images)
@@ -98,19 +120,20 @@ def bare(
                 scaler.step(optimizer)
                 scaler.update()
             network.eval()
-            losses, hits, sizes = 0.0, [], []
+            total, hits, sizes = 0.0, [], []
             with torch.no_grad():
                 for images, targets in validation:
                     with mixed:
                         logits = network(images)
-                    losses += criterion(logits.float(), targets).item()
+                    total += criterion(logits.float(), targets).item()
                     mask, y = (logits > 0).flatten(1), (targets > 0).flatten(1)
                     hits.append((mask & y).sum(1))
                     sizes.append(mask.sum(1) + y.sum(1))
             (2 * torch.cat(hits) / torch.cat(sizes)).mean().item()
-            if losses < best:
-                best = losses
+            curve.append(total / len(validation))
+            if curve[-1] == min(curve):
                 torch.save(network.state_dict(), Path(folder) / "best.pt")
+    return curve
 
 
 def harness(
@@ -142,16 +165,25 @@ def reproducible() -> Iterator[None]:
         torch.use_deterministic_algorithms(False)
 
 
-def batches_of(
+def preloaded(
     configuration: Configuration, examples: Examples, device: str
-) -> list[tuple[Tensor, Tensor]]:
-    """All batches, on the device."""
-    images = torch.from_numpy(examples.images).to(device).split(configuration.batch)
-    targets = torch.from_numpy(examples.targets).float().to(device).split(configuration.batch)
-    return list(zip(images, targets, strict=True))
+) -> tuple[list[Batches], Batches]:
+    """The batches of each epoch, as the harness orders them, and of validation, on the device."""
+
+    def loaded(cases: Sequence[int]) -> Batches:
+        images = torch.from_numpy(examples.images[list(cases)]).to(device)
+        targets = torch.from_numpy(examples.targets[list(cases)]).float().to(device)
+        size = configuration.batch
+        return list(zip(images.split(size), targets.split(size), strict=True))
+
+    orders = [
+        np.random.default_rng((SEED, epoch)).permutation(examples.train)
+        for epoch in range(1, configuration.epochs + 1)
+    ]
+    return [loaded(order) for order in orders], loaded(examples.validation)
 
 
-def seconds(work, device: str) -> tuple[float, object]:
+def seconds(work: Callable[[], T], device: str) -> tuple[float, T]:
     """Seconds of one call, the device's work included, and what it returned."""
     begun = time.perf_counter()
     result = work()
@@ -163,10 +195,10 @@ def seconds(work, device: str) -> tuple[float, object]:
 def measure(configuration: Configuration, device: str, precision: str, rounds: int) -> bool:
     """Print the times of one configuration; whether the aims are reached."""
     examples = configuration.examples()
-    batches = batches_of(configuration, examples, device)
+    batches = preloaded(configuration, examples, device)
     fabric = Fabric(accelerator=device, devices=1, precision=precision)
     works = {
-        "bare loop": lambda: bare(configuration, device, precision, batches),
+        "bare loop": lambda: bare(configuration, device, precision, *batches),
         "harness": lambda: harness(configuration, fabric, examples, STILL),
         "harness, augmented": lambda: harness(configuration, fabric, examples, MOVED),
     }
@@ -239,6 +271,47 @@ def compiling(configuration: Configuration, device: str, precision: str) -> None
         print(f"{name:20}first {whole[0]:7.1f} s, then {1000 * again / steps:7.1f} ms a step")
 
 
+def variants(device: str, configurations: tuple[Configuration, ...] = WIDE) -> Iterator[str]:
+    """Print each precision, order in memory and compilation of a study at 128 px; yield faults.
+
+    Each is trained twice, and the second time counts: what is compiled is compiled in the first.
+    """
+    names = ("precision", "channels", "compiled", "ms a step", "waits", "memory")
+    print(f"\n{'':10}" + "".join(f"{name:>12}" for name in names) + "   reached")
+    kinds = [
+        ("32-true", False, False),
+        *((precision, last, False) for precision in ("bf16-mixed", "16-mixed") for last in (0, 1)),
+        ("bf16-mixed", False, True),
+    ]
+    for configuration in configurations:
+        examples = configuration.examples()
+        for precision, last, compiled in kinds:
+            fabric = Fabric(accelerator=device, devices=1, precision=precision)
+            if device == "cuda":
+                torch.cuda.reset_peak_memory_stats()
+            with patch.object(fitting, "wants_channels_last", lambda *_, last=last: last):
+                for _ in range(2):
+                    state = harness(configuration, fabric, examples, MOVED, compiled)
+            peak = torch.cuda.max_memory_allocated() / 2**30 if device == "cuda" else 0.0
+            wait, curve = wait_share([state]), [epoch.validation_loss for epoch in state.curve]
+            learns = all(map(math.isfinite, curve)) and min(curve[1:]) < curve[0]
+            order = "last" if last else "first"
+            own = f"{configuration.name:10}{precision:>12}{order:>12}{compiled!s:>12}"
+            reached = learns and (device == "cpu" or wait <= WAIT_AT_MOST)
+            print(
+                f"{own}{1000 * step_seconds(state):12.2f}{100 * wait:10.1f} %{peak:9.2f} GB"
+                f"   {'yes' if reached else 'NO'}"
+            )
+            if not reached:
+                yield f"training: {own}, waits {100 * wait:.1f} %, validation losses {curve}"
+
+
+def step_seconds(state: State) -> float:
+    """Seconds of a step, without validation and bookkeeping."""
+    aside = sum(state.phases[phase] for phase in ("validation", "bookkeeping"))
+    return (state.seconds - aside) / state.steps
+
+
 def main() -> None:
     """Time all configurations; the exit status says whether the aims are reached."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -252,9 +325,7 @@ def main() -> None:
     reached = []
     for configuration in CONFIGURATIONS:
         if given.tiny:
-            shape = (configuration.shape[0], *(16 for _ in configuration.shape[1:]))
-            small = {"shape": shape, "channels": (4, 8), "train": 2, "validation": 1, "epochs": 1}
-            configuration = replace(configuration, **small)
+            configuration = configuration.tiny()
         reached.append(measure(configuration, given.device, given.precision, given.rounds))
         if given.compile:
             compiling(configuration, given.device, given.precision)
