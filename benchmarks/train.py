@@ -49,8 +49,8 @@ class Configuration:
     shape: tuple[int, ...]
     kind: Network
     batch: int
-    train: int = 16
-    validation: int = 4
+    train: int = 8
+    validation: int = 2
     epochs: int = 2
 
     def network(self) -> nn.Module:
