@@ -212,7 +212,7 @@ def _train_epoch(
             values.append(value.detach())
             report(Progress(epoch, training.phase.max_epochs, step, len(parts)))
             laps.end("bookkeeping")
-    return _mean(values, parts)
+    return _mean(values, [len(part) for part in parts])
 
 
 def _prepared(
@@ -227,13 +227,13 @@ def _prepared(
     return images, targets, Changes(*(pinned(tensor, device) for tensor in changes))
 
 
-def _mean(values: Sequence[Tensor], parts: Sequence[Sequence[int]]) -> float:
-    """The mean over cases of the means over `parts`; the host waits for the device once, here."""
+def _mean(values: Sequence[Tensor], counts: Sequence[int]) -> float:
+    """The mean over cases of the means over `counts` of them; here alone the host waits."""
     total = 0.0
     # Not `sum`: from Python 3.12 on it adds floats in another way, with other last bits.
-    for value, part in zip(torch.stack(values).flatten().tolist(), parts, strict=True):
-        total += value * len(part)
-    return total / sum(map(len, parts))
+    for value, count in zip(torch.stack(values).flatten().tolist(), counts, strict=True):
+        total += value * count
+    return total / sum(counts)
 
 
 @torch.no_grad()
@@ -242,15 +242,16 @@ def _evaluate(
 ) -> tuple[float, float]:
     """The mean loss and the mean Dice score over the validation cases, at the network's size."""
     model.eval()
-    values, scores, parts = [], [], list(batches(examples.validation, batch_size))
-    for part in parts:
+    values, counts, scores = [], [], []
+    for part in batches(examples.validation, batch_size):
         images, targets = fabric.to_device(_arrays(examples, part))
         logits = model(images).float()
         values.append(loss(logits, targets))
+        counts.append(len(part))
         mask, y = (logits > 0).flatten(1), (targets > 0).flatten(1)
         tp, fp, fn = (mask & y).sum(1), (mask & ~y).sum(1), (~mask & y).sum(1)
         scores.append(dice(Confusion(tp, fp, fn, (~mask & ~y).sum(1))))
-    return _mean(values, parts), float(torch.cat(scores).cpu().double().mean())
+    return _mean(values, counts), float(torch.cat(scores).cpu().double().mean())
 
 
 def _arrays(examples: Examples, part: Any) -> tuple[Tensor, Tensor]:
