@@ -150,3 +150,19 @@ def test_the_scale_of_gradients_survives_an_interruption(examples, tmp_path):
     parts = train(examples, tmp_path / "parts.pt", fabric=fabric, epochs=4)
     assert fabric.strategy.precision.scaler.get_scale() == 2.0**8
     assert parts.curve[1:] == whole.curve[1:]
+
+
+def test_a_compiled_network_learns_into_the_same_weights(examples, tmp_path, monkeypatch):
+    compiled = []
+
+    def stand_in(network, **_):
+        # Fabric compiles again what it has wrapped.
+        compiled.append(network)
+        return original(network, backend="eager")
+
+    original = torch.compile
+    as_it_is = train(examples, tmp_path / "a.pt", epochs=1)
+    monkeypatch.setattr(torch, "compile", stand_in)
+    state = train(examples, tmp_path / "b.pt", epochs=1, compile=True)
+    assert state.by_loss.weights.keys() == compiled[0].state_dict().keys()
+    assert state.curve[1].validation_loss == pytest.approx(as_it_is.curve[1].validation_loss)
