@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 PEERS := $(VENV)/peers
 
-.PHONY: study test test-all check bench bench-cost bench-compare bench-statistics
+.PHONY: study test test-all check bench bench-cost bench-compare bench-statistics bench-train
 
 study: $(READY)
 	$(BIN)/segrisk study run studies/quick.yaml --out results/quick
@@ -27,6 +27,9 @@ bench-compare: $(READY)
 
 bench-statistics: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/resampling.py
+
+bench-train: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/train.py --device $(or $(DEVICE),cpu)
 
 check: $(READY)
 	$(BIN)/ruff check .

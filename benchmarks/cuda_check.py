@@ -1,4 +1,4 @@
-"""Everything about the CUDA path that only a GPU can tell, in one table; needs no other package.
+"""Everything about the CUDA path that only a GPU can tell; its trainings need `segrisk[study]`.
 
     python benchmarks/cuda_check.py             or, in a minute: --quick
 
@@ -7,7 +7,8 @@ wait; peak memory; and the time of forward and backward, of soft losses as a sha
 copy bandwidth for the bytes that must move (logits and labels read twice, the gradient written),
 of Lovász as a ratio to PyTorch's cross-entropy and to sorting. Times are those of the device, the
 L2 cache cleared before: `ms` of the loss as it is called, with launches queued ahead, `graph` of
-its CUDA graph, and `host` with the host's own work.
+its CUDA graph, and `host` with the host's own work. Last come trainings at 128 px in 2D: whether a
+step waits for its batch, and what each precision, order in memory and compilation makes of it.
 """
 
 import argparse
@@ -313,6 +314,16 @@ def check_bad_labels_and_graphs() -> None:
         print(f"{name:24}one graph, compiled: {verdict(f'compiled: {name}', passed)}")
 
 
+def check_training() -> None:
+    """Trainings as studies run them; `train.py` beside this file times them against a bare loop."""
+    try:
+        from train import variants
+    except ImportError as error:
+        print(f"\nno trainings: {error}; install 'segrisk[study]'")
+        return
+    failures.extend(variants("cuda"))
+
+
 def main() -> None:
     """Run all checks; the exit status says whether all passed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -333,6 +344,7 @@ def main() -> None:
         for trained in (False, True):
             for labels in (torch.uint8,) if quick else (torch.uint8, torch.int64):
                 measure(size, trained, labels, speed)
+    check_training()
     print(f"\n{len(failures)} checks failed" + "".join(f"\n  {failure}" for failure in failures))
     sys.exit(bool(failures))
 

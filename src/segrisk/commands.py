@@ -97,7 +97,7 @@ def run(
     out: Out,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Processes that train at once (default: one per processor)."),
+        typer.Option(min=1, help="Trainings at once (default: one per processor; 1 on a GPU)."),
     ] = None,
     reuse: Annotated[
         Path | None,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from segrisk.training.augment import apply, draw
+from segrisk.training.augment import apply, draw, together
 from segrisk.training.config import Augmentation
 
 STILL = Augmentation(noise=0, shift=0, rotate_degrees=0, flip=())
@@ -12,7 +12,7 @@ STILL = Augmentation(noise=0, shift=0, rotate_degrees=0, flip=())
 
 def change(augmentation, image, target, **key):
     drawn = draw(augmentation, tuple(image.shape), **{"seed": 0, "epoch": 0, "case": 0, **key})
-    images, targets = apply([drawn], image[None], target[None])
+    images, targets = apply(together([drawn]), image[None], target[None])
     return images[0], targets[0]
 
 
@@ -42,9 +42,9 @@ def test_is_a_function_of_seed_epoch_and_case(pair):
 def test_does_not_depend_on_the_rest_of_the_batch(pair):
     image, target = pair
     draws = [draw(Augmentation(), tuple(image.shape), seed=0, epoch=1, case=c) for c in range(4)]
-    batch = apply(draws, image.expand(4, *image.shape), target.expand(4, *target.shape))
+    batch = apply(together(draws), image.expand(4, *image.shape), target.expand(4, *target.shape))
     for case in range(4):
-        alone = apply(draws[case : case + 1], image[None], target[None])
+        alone = apply(together(draws[case : case + 1]), image[None], target[None])
         assert torch.equal(batch[0][case], alone[0][0]) and torch.equal(batch[1][case], alone[1][0])
 
 

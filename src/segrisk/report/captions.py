@@ -188,6 +188,14 @@ def surrogates() -> str:
     )
 
 
+def time_spent() -> str:
+    """The caption of where the time of trainings went."""
+    return (
+        "Shares of the time of all trainings of a loss. Data: the wait for a batch and its copy, "
+        "not what was prepared while the device was busy; bookkeeping: progress and checkpoints."
+    )
+
+
 def curve(summary: Summary) -> str:
     """The caption of Figure 1."""
     own = "" if summary.results.plan.unit == "case" else f" {OVER_CASES}"

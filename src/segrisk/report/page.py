@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
-from statistics import median
+from itertools import groupby
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -15,6 +15,7 @@ from markupsafe import Markup
 from segrisk.report import captions
 from segrisk.report.cases import Gallery, page_data
 from segrisk.report.decisions import Contrast
+from segrisk.report.efforts import Cost, costs, phases
 from segrisk.report.figures import Chart
 from segrisk.report.forest import (
     CIRCLE,
@@ -85,7 +86,8 @@ def page(
         labels=_labels(summary),
         contrasts=_contrasts(summary),
         surrogate_names=(*SURROGATES, *RISKS.values()),
-        efforts=_efforts(summary),
+        costs=_by_task(costs(summary.results)),
+        phases=phases(summary.results),
         pairs=summary.by_loss.pairs[:PAIRS_SHOWN],
         pairs_left=max(0, len(summary.by_loss.pairs) - PAIRS_SHOWN),
         written=written,
@@ -160,27 +162,6 @@ def _labels(summary: Summary) -> dict[str, str]:
     return {**models, **arms}
 
 
-def _efforts(summary: Summary) -> list[tuple[str, list[tuple[str, int, int, int, float]]]]:
-    """For each task: each loss with its median steps, chosen steps and seconds per training."""
-    tables = []
-    for task in summary.tasks:
-        rows = []
-        for model in summary.models:
-            own = [
-                effort
-                for effort in summary.results.efforts
-                if (effort.task, effort.model) == (task.task, model.name)
-            ]
-            if own:
-                rows.append(
-                    (
-                        model.label,
-                        round(median(effort.steps for effort in own)),
-                        round(median(effort.best_step_by_loss for effort in own)),
-                        round(median(effort.best_step_by_dice for effort in own)),
-                        median(effort.seconds for effort in own),
-                    )
-                )
-        if rows:
-            tables.append((task.name, rows))
-    return tables
+def _by_task(found: Sequence[Cost]) -> list[tuple[str, list[Cost]]]:
+    """The costs of each task that has some."""
+    return [(task, list(own)) for task, own in groupby(found, lambda cost: cost.task)]

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from segrisk.losses import Family
@@ -134,7 +134,10 @@ class StatisticsPlan:
 
 @dataclass(frozen=True)
 class Effort:
-    """What one training took, and which steps the two criteria chose."""
+    """What one training took, and which steps the two criteria chose.
+
+    `phases` says where its seconds went; trainings of old versions did not record it.
+    """
 
     task: str
     model: str
@@ -144,6 +147,7 @@ class Effort:
     best_step_by_loss: int
     best_step_by_dice: int
     seconds: float
+    phases: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 
 from segrisk.files import write_json, write_text
 from segrisk.report.cases import gallery
+from segrisk.report.efforts import effort_rows
 from segrisk.report.exports import (
     NO_PARQUET,
     TESTS,
@@ -101,6 +102,8 @@ def _write_numbers(summary: Summary, folder: Path) -> bool:
         write_scores(folder / f"{name}.csv", scores)
     if summary.decisions is not None:
         write_table(folder / "decisions", [asdict(c) for c in summary.decisions.contrasts])
+    if results.efforts:
+        write_table(folder / "efforts", effort_rows(results))
     if sizes := size_rows(summary):
         write_text(folder / SIZES, csv_text(list(sizes[0]), (row.values() for row in sizes)))
     write_text(folder / "report.json", as_json(summary))

@@ -199,6 +199,12 @@ class Study(Strict):
     threads: Positive = 1
     precision: Precision = "32-true"
     device: Device = "auto"
+    compile: bool = False
+
+    @model_serializer(mode="wrap")
+    def _without_compile(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Studies that do not compile keep the record and the hash that they had."""
+        return {key: value for key, value in dump(self).items() if value or key != "compile"}
 
     @model_validator(mode="before")
     @classmethod

@@ -80,6 +80,7 @@ class Engine:
             threads=self.study.threads,
             precision=self.study.precision,
             device=resolve_device(self.study.device),
+            compile=self.study.compile,
         )
 
     def _end(self, cell: Cell, error: BaseException | None) -> None:
@@ -121,6 +122,8 @@ def unwritable(store: Store, error: OSError) -> StoreError:
     )
 
 
-def default_workers(threads: int) -> int:
-    """As many workers as the processors carry with `threads` threads each."""
-    return max(1, len(os.sched_getaffinity(0)) // threads)
+def default_workers(study: Study) -> int:
+    """One worker for a GPU, else as many as the processors carry with the study's threads each."""
+    if resolve_device(study.device) != "cpu":
+        return 1
+    return max(1, len(os.sched_getaffinity(0)) // study.threads)

@@ -19,6 +19,7 @@ from segrisk.files import digest
 from segrisk.networks.layers import check
 from segrisk.study.config import DecisionChoice, LossChoice, Study
 from segrisk.study.task import Task
+from segrisk.training.device import LAYOUT
 
 COMPONENTS = {
     "preparation": 1,
@@ -152,13 +153,17 @@ def _cells(
         "split": {"train": split.train, "validation": split.validation},
         "stream": (seed, split.fold),
         "network": task.network.identity(),
-        "augmentation": task.augmentation.model_dump(mode="json"),
+        # Images without augmentation are not resampled: other bits than a resampling by nothing.
+        "augmentation": None
+        if task.augmentation.is_none
+        else task.augmentation.model_dump(mode="json"),
         "batch_size": task.schedule.batch_size,
         "threads": study.threads,
         "precision": study.precision,
         "device": device,
         "torch": torch.__version__,
         "components": {key: COMPONENTS[key] for key in TRAINED},
+        **_arithmetic(study, device),
     }
     if task.patch is not None:
         common["patch"] = task.patch.model_dump(mode="json")
@@ -181,6 +186,14 @@ def _cells(
         if cell.loss is not None and decision.suits(cell.loss)
     ]
     return [start, *losses, *decisions]
+
+
+def _arithmetic(study: Study, device: str) -> dict[str, Any]:
+    """What else changes last bits; nothing of it stands in the cells of float32 on a processor."""
+    own: dict[str, Any] = {"compile": True} if study.compile else {}
+    if device == "cuda" and study.precision != "32-true":
+        own["layout"] = LAYOUT
+    return own
 
 
 def _arm(start: Cell, task: Task, loss: LossChoice) -> Cell:

@@ -44,7 +44,7 @@ def run_study(
             if reuse is not None:
                 console.print(f"taken over from {reuse}: {adopt(store, reuse, study.name)} cells")
             store.declare(study, cells)
-            _train(study, store, cells, workers or default_workers(study.threads), console)
+            _train(study, store, cells, workers or default_workers(study), console)
             _report(study, store, tasks, cells, console)
             return not any(store.failure(cell.key) for cell in cells)
     except OSError as error:
@@ -170,7 +170,7 @@ def print_status(out: Path, console: Console) -> None:
         )
     for cell, failure in current.failed:
         console.print(f"  failed   {cell.title}: {failure}", highlight=False, markup=False)
-    left = seconds_left(store, current, default_workers(study.threads))
+    left = seconds_left(store, current, default_workers(study))
     if left:
         console.print(f"  about {duration(left)} of training left", highlight=False)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,9 +27,11 @@ from segrisk.study.plan import Cell
 from segrisk.study.store import CELL, WEIGHTS, Store
 from segrisk.study.task import Task
 from segrisk.training import checkpoint
+from segrisk.training.device import make_reproducible
 from segrisk.training.examples import Examples, PatchExamples, Source
 from segrisk.training.fit import Epoch, Progress, State, Training, fit
 from segrisk.training.predict import Box, mask_at, predict, probabilities_at
+from segrisk.training.timing import PHASES
 
 At = Callable[[Tensor, tuple[int, ...], Box | None], np.ndarray]
 """From logits (1, *size) to a mask or probabilities on the grid of a case, shown in a box of it."""
@@ -44,6 +47,7 @@ class Work:
     threads: int
     precision: str
     device: str
+    compile: bool = False
 
 
 def enter() -> None:
@@ -54,8 +58,7 @@ def enter() -> None:
 
 def run_cell(work: Work) -> None:
     """Run one cell, continuing what was begun, and make it finished."""
-    torch.set_num_threads(work.threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    make_reproducible(work.threads)
     store, cell = Store(work.root), work.cell
     folder = store.begin(cell.key)
     run = _decide if cell.kind == "decision" else _train
@@ -159,7 +162,8 @@ def _training(work: Work) -> Training:
     phase = schedule.cross_entropy if work.cell.loss is None else schedule.loss
     # All losses of one (task, fold, seed) see the same cases in the same order, changed alike.
     stream = "start" if work.cell.loss is None else "loss"
-    return Training(phase, work.task.augmentation, schedule.batch_size, _seed(work.cell, stream))
+    seed = _seed(work.cell, stream)
+    return Training(phase, work.task.augmentation, schedule.batch_size, seed, compile=work.compile)
 
 
 def _seed(cell: Cell, purpose: str) -> int:
@@ -226,13 +230,14 @@ def _scores(
     ]
 
 
-def _effort(state: State) -> dict[str, float]:
+def _effort(state: State) -> dict[str, Any]:
     assert state.by_loss is not None and state.by_dice is not None
     return {
         "steps": state.steps,
         "best_step_by_loss": state.by_loss.steps,
         "best_step_by_dice": state.by_dice.steps,
         "seconds": round(state.seconds, 3),
+        "phases": {phase: round(state.phases.get(phase, 0.0), 3) for phase in PHASES},
     }
 
 

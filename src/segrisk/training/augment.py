@@ -6,6 +6,7 @@ call; a chain of per-case transforms costs about as much as the training step it
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -68,17 +69,31 @@ def within(drawn: Draw, beyond: tuple[int, ...]) -> Draw:
     return Draw(drawn.matrix * (size / (size + 2 * np.asarray(beyond)))[:, None], drawn.noise)
 
 
-def apply(draws: Sequence[Draw], images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Change `images` (B, C, *size) and binary `targets` (B, 1, *size) as drawn.
+class Changes(NamedTuple):
+    """The draws of a batch as tensors, so that they are moved to a device with its images."""
+
+    theta: Tensor
+    """(B, space, space + 1) float32, in PyTorch's order of coordinates."""
+    noise: Tensor
+    """(B, channels, *size) float32."""
+
+
+def together(draws: Sequence[Draw]) -> Changes:
+    """The draws of the cases of a batch, in the order of its cases."""
+    # PyTorch orders the coordinates of a point from the last axis to the first.
+    order = list(range(len(draws[0].matrix)))[::-1]
+    theta = np.stack([draw.matrix[order][:, [*order, len(order)]] for draw in draws])
+    noise = np.stack([draw.noise for draw in draws])
+    return Changes(torch.from_numpy(theta.astype(np.float32)), torch.from_numpy(noise))
+
+
+def apply(changes: Changes, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Change `images` (B, C, *size) and binary `targets` (B, 1, *size) as drawn, on their device.
 
     The result has the size of the drawn noise. What comes in from outside the image repeats its
     border, and is background in the target.
     """
-    # PyTorch orders the coordinates of a point from the last axis to the first.
-    order = list(range(images.ndim - 2))[::-1]
-    theta = np.stack([draw.matrix[order][:, [*order, len(order)]] for draw in draws])
-    noise = torch.from_numpy(np.stack([draw.noise for draw in draws])).to(images)
-    grid = affine_grid(torch.from_numpy(theta).to(images), list(noise.shape), align_corners=False)
-    moved = grid_sample(images, grid, padding_mode="border", align_corners=False) + noise
+    grid = affine_grid(changes.theta, list(changes.noise.shape), align_corners=False)
+    moved = grid_sample(images, grid, padding_mode="border", align_corners=False) + changes.noise
     marked = grid_sample(targets, grid, mode="nearest", padding_mode="zeros", align_corners=False)
     return moved, marked

@@ -46,6 +46,11 @@ class Augmentation(Strict):
     rotate_degrees: Annotated[float, Field(ge=0, le=180)] = 15.0
     flip: tuple[Literal[0, 1, 2], ...] = (0, 1)
 
+    @property
+    def is_none(self) -> bool:
+        """Whether images stay as they are: they are then not even resampled."""
+        return not (self.noise or self.shift or self.rotate_degrees or self.flip)
+
 
 class Patches(Strict):
     """Training on patches of `size`, and prediction by windows of it that slide over a case.

@@ -17,7 +17,10 @@ Arrays = np.ndarray | Sequence[np.ndarray]
 """(cases, channels, *size), or an array (channels, *space) for each case."""
 
 Batch = tuple[Tensor, Tensor, list[Draw]]
-"""Images (B, channels, *size) and targets (B, 1, *size) on the CPU, and how to change each."""
+"""Images (B, channels, *size) and targets (B, 1, *size) on the CPU, and how to change each.
+
+Without augmentation there are no draws: the images are not even resampled.
+"""
 
 Part = tuple[Tensor, Tensor]
 """Logits and targets (B, 1, *space) of some cases."""
@@ -64,6 +67,8 @@ class Examples:
         epoch: int,
     ) -> Batch:
         """The images of some cases with their targets and changes."""
+        if augmentation.is_none:
+            return *self._part(items), []
         shape = self.images.shape[1:]
         draws = [draw(augmentation, shape, seed=seed, epoch=epoch, case=item) for item in items]
         return *self._part(items), draws
@@ -120,8 +125,9 @@ class PatchExamples:
             start = np.subtract(start, beyond)
             images.append(read(image, start, wide))
             targets.append(read(target, start, wide))
-            drawn = draw(augmentation, (len(image), *size), seed=seed, epoch=epoch, case=item)
-            draws.append(within(drawn, beyond))
+            if not augmentation.is_none:
+                drawn = draw(augmentation, (len(image), *size), seed=seed, epoch=epoch, case=item)
+                draws.append(within(drawn, beyond))
         image, target = (torch.from_numpy(np.stack(arrays)) for arrays in (images, targets))
         return image, target.float(), draws
 

@@ -1,10 +1,11 @@
-"""One phase of training, from its start to its best epochs, resumable after every epoch."""
+"""One phase of training, from its start to its best epochs, resumable after its epochs."""
 
 import math
 import random
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,13 @@ from torch import Tensor, nn
 
 from segrisk.similarity import Confusion, dice
 from segrisk.training import checkpoint
-from segrisk.training.augment import apply
+from segrisk.training.ahead import ahead
+from segrisk.training.augment import Changes, apply, together
 from segrisk.training.config import Augmentation, Phase
+from segrisk.training.device import pinned, put_channels_last, threads_ahead, wants_channels_last
 from segrisk.training.examples import Source
 from segrisk.training.predict import batches
+from segrisk.training.timing import Laps, clock_of
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ class Training:
     augmentation: Augmentation
     batch_size: int
     seed: int
+    compile: bool = False
+    """Whether the network runs as `torch.compile` makes it."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,14 @@ class State:
     by_loss: Best | None = None
     by_dice: Best | None = None
     seconds: float = 0.0
+    phases: dict[str, float] = field(default_factory=dict)
+    """Seconds by `timing.PHASES`, over all runs of the training."""
+
+    def spend(self, seconds: dict[str, float]) -> None:
+        """Add what the phases of the last epoch took."""
+        for phase, spent in seconds.items():
+            self.phases[phase] = self.phases.get(phase, 0.0) + spent
+            self.seconds += spent
 
     @property
     def epoch(self) -> int:
@@ -96,11 +110,18 @@ def fit(
 ) -> State:
     """Train `network` with `loss` until the validation loss rises; return curve and best epochs.
 
-    The state after each epoch is saved to `checkpoint_path`; where that file exists, training
-    goes on from it and ends with the same bits as if it had never stopped.
+    The state is saved to `checkpoint_path` after an epoch, after each where that is cheap; where
+    the file exists, training goes on from it and ends with the same bits as if it had never
+    stopped.
     """
+    laps = Laps(clock_of(fabric.device))
+    precision = fabric.strategy.precision
+    if wants_channels_last(network, fabric.device, precision.precision):
+        put_channels_last(network)
     optimizer = torch.optim.Adam(network.parameters(), training.phase.learning_rate)
-    model, optimizer = fabric.setup(network, optimizer)
+    # The compiled network shares the weights of `network`, which stays as it is for prediction.
+    trained = torch.compile(network) if training.compile else network
+    model, optimizer = fabric.setup(trained, optimizer)
     fabric.to_device(loss)
     scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
         optimizer,
@@ -109,6 +130,9 @@ def fit(
         threshold=0.0,
     )
     stateful = {"network": network, "optimizer": optimizer, "scheduler": scheduler, "loss": loss}
+    if precision.state_dict():  # the scale of float16's gradients
+        stateful["precision"] = precision
+    saver = checkpoint.Saver(checkpoint_path)
     if checkpoint_path.exists():
         state = _restore(checkpoint_path, stateful)
     else:
@@ -116,16 +140,20 @@ def fit(
         _seed_everything(training.seed, epoch=0)
         _observe(state, fabric, model, loss, examples, training, train_loss=math.nan, rate=0.0)
         scheduler.step(state.curve[0].validation_loss)
+        laps.end("validation")
     while not finished(state, training.phase):
-        began = time.monotonic()
         rate = optimizer.param_groups[0]["lr"]
         train_loss = _train_epoch(
-            fabric, model, loss, optimizer, examples, training, state.epoch + 1, report
+            fabric, model, loss, optimizer, examples, training, state.epoch + 1, report, laps
         )
         _observe(state, fabric, model, loss, examples, training, train_loss, rate)
         scheduler.step(state.curve[-1].validation_loss)
-        state.seconds += time.monotonic() - began
-        _save(checkpoint_path, state, stateful)
+        laps.end("validation")
+        state.spend(laps.read())
+        if finished(state, training.phase) or saver.is_due():
+            saver.save(_saved(state, stateful))
+        laps.end("bookkeeping")
+    state.spend(laps.read())
     return state
 
 
@@ -144,26 +172,56 @@ def _train_epoch(
     training: Training,
     epoch: int,
     report: Report,
+    laps: Laps,
 ) -> float:
     # Every source of chance is set from (seed, epoch), so that nothing of it needs saving: the
     # sampler here, the augmentation in `draw`, and whatever a network or a user's loss may draw.
     _seed_everything(training.seed, epoch)
     order = np.random.default_rng((training.seed, epoch)).permutation(examples.train).tolist()
     parts = list(batches(order, training.batch_size))
+    prepare = partial(_prepared, fabric.device, examples, training, epoch)
     model.train()
+    values = []
+    with closing(ahead(prepare, parts, threads_ahead(fabric.device))) as prepared:
+        for step, batch in enumerate(prepared, start=1):
+            images, targets, changes = fabric.to_device(batch)
+            laps.end("data")
+            if changes is not None:
+                images, targets = apply(changes, images, targets)
+            laps.end("augmentation")
+            optimizer.zero_grad()
+            logits = model(images).float()
+            laps.end("forward")
+            value = loss(logits, targets)
+            laps.end("loss")
+            fabric.backward(value)
+            laps.end("backward")
+            optimizer.step()
+            laps.end("optimizer")
+            values.append(value.detach())
+            report(Progress(epoch, training.phase.max_epochs, step, len(parts)))
+            laps.end("bookkeeping")
+    return _mean(values, [len(part) for part in parts])
+
+
+def _prepared(
+    device: torch.device, examples: Source, training: Training, epoch: int, part: Sequence[int]
+) -> tuple[Tensor, Tensor, Changes | None]:
+    """A batch and its drawn changes, ready to be moved to the device; a thread may make it."""
+    images, targets, draws = examples.batch(
+        part, training.augmentation, seed=training.seed, epoch=epoch
+    )
+    changes = Changes(*(pinned(tensor, device) for tensor in together(draws))) if draws else None
+    return pinned(images, device), pinned(targets, device), changes
+
+
+def _mean(values: Sequence[Tensor], counts: Sequence[int]) -> float:
+    """The mean over cases of the means over `counts` of them; here alone the host waits."""
     total = 0.0
-    for step, part in enumerate(parts, start=1):
-        images, targets, draws = examples.batch(
-            part, training.augmentation, seed=training.seed, epoch=epoch
-        )
-        images, targets = apply(draws, fabric.to_device(images), fabric.to_device(targets))
-        optimizer.zero_grad()
-        value = loss(model(images).float(), targets)
-        fabric.backward(value)
-        optimizer.step()
-        total += float(value.detach()) * len(part)
-        report(Progress(epoch, training.phase.max_epochs, step, len(parts)))
-    return total / len(order)
+    # Not `sum`: from Python 3.12 on it adds floats in another way, with other last bits.
+    for value, count in zip(torch.stack(values).flatten().tolist(), counts, strict=True):
+        total += value * count
+    return total / sum(counts)
 
 
 @torch.no_grad()
@@ -172,14 +230,14 @@ def _evaluate(
 ) -> tuple[float, float]:
     """The mean loss and the mean Dice score over the validation cases, as the network sees them."""
     model.eval()
-    total, scores = 0.0, []
+    values, counts, scores = [], [], []
     for logits, targets in examples.validated(model, batch_size, fabric.device):
-        total += float(loss(logits, targets)) * len(logits)
+        values.append(loss(logits, targets))
+        counts.append(len(logits))
         mask, y = (logits > 0).flatten(1), (targets > 0).flatten(1)
         tp, fp, fn = (mask & y).sum(1), (mask & ~y).sum(1), (~mask & y).sum(1)
         scores.append(dice(Confusion(tp, fp, fn, (~mask & ~y).sum(1))))
-    values = torch.cat(scores).double()
-    return total / len(values), float(values.mean())
+    return _mean(values, counts), float(torch.cat(scores).cpu().double().mean())
 
 
 def _observe(
@@ -202,10 +260,13 @@ def _observe(
     epoch = len(state.curve)
     steps = epoch * math.ceil(len(examples.train) / training.batch_size)
     state.curve.append(Epoch(epoch, steps, rate, train_loss, value, score))
-    weights = {key: tensor.cpu().clone() for key, tensor in model.state_dict().items()}
-    if state.by_loss is None or value < state.by_loss.value:
+    better_loss = state.by_loss is None or value < state.by_loss.value
+    better_dice = state.by_dice is None or score > state.by_dice.value
+    if better_loss or better_dice:
+        weights = {key: tensor.cpu().clone() for key, tensor in model.state_dict().items()}
+    if better_loss:
         state.by_loss = Best(epoch, steps, value, weights)
-    if state.by_dice is None or score > state.by_dice.value:
+    if better_dice:
         state.by_dice = Best(epoch, steps, score, weights)
 
 
@@ -216,17 +277,15 @@ def _seed_everything(seed: int, epoch: int) -> None:
     torch.manual_seed(drawn)
 
 
-def _save(path: Path, state: State, stateful: dict[str, Any]) -> None:
-    checkpoint.save(
-        path,
-        {
-            "curve": [asdict(epoch) for epoch in state.curve],
-            "by_loss": vars(state.by_loss),
-            "by_dice": vars(state.by_dice),
-            "seconds": state.seconds,
-            **{name: part.state_dict() for name, part in stateful.items()},
-        },
-    )
+def _saved(state: State, stateful: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "curve": [asdict(epoch) for epoch in state.curve],
+        "by_loss": vars(state.by_loss),
+        "by_dice": vars(state.by_dice),
+        "seconds": state.seconds,
+        "phases": state.phases,
+        **{name: part.state_dict() for name, part in stateful.items()},
+    }
 
 
 def _restore(path: Path, stateful: dict[str, Any]) -> State:
@@ -238,4 +297,6 @@ def _restore(path: Path, stateful: dict[str, Any]) -> State:
         by_loss=Best(**saved["by_loss"]),
         by_dice=Best(**saved["by_dice"]),
         seconds=saved["seconds"],
+        # A training that was begun before phases were timed goes on.
+        phases=saved.get("phases", {}),
     )
