@@ -42,7 +42,7 @@ def test_faults_are_listed_and_the_status_is_2(run, tmp_path):
     (tmp_path / "B" / "b.nii.gz").unlink()
     code, lines = run(*MODELS)
     assert code == 2 and lines[-1] == "1 fault to mend; 2 cases, models: A, B"
-    assert lines[0].startswith("fault: A: has 1 predictions without reference (c): rename")
+    assert lines[0].startswith("fault: A: has 1 prediction without reference (c): rename")
     assert "note: B: has no prediction for 1 of 2 cases (b): scored as the worst value" in lines
     code, lines = run(*MODELS, "--extra", "leave-out", "--missing", "refuse")
     assert (

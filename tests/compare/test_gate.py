@@ -67,7 +67,7 @@ def test_a_missing_prediction_is_the_worst_value_and_no_smaller_n(sound, tmp_pat
 
 def test_an_extra_prediction_is_named(sound, tmp_path):
     write(tmp_path / "A" / "d.nii.gz")
-    text = "A: has 1 predictions without reference (d)"
+    text = "A: has 1 prediction without reference (d)"
     assert (
         only(faults(sound()))
         == f"{text}: rename or remove them, or leave them out (--extra leave-out)"
