@@ -111,7 +111,7 @@ def _of_name(name: str, size: Sequence[int], channels: int) -> Table:
 
 def _of_study(file: Path, channels: int) -> list[Table]:
     from segrisk.networks.layers import layers
-    from segrisk.study.config import read_study
+    from segrisk.study.reading import read_study
 
     # A study may name a module beside it, or in the folder that the command is run from.
     sys.path[:0] = [str(file.resolve().parent), str(Path.cwd())]

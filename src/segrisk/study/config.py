@@ -1,11 +1,8 @@
 """A study file: what is compared, on what, how it is trained, and how it will be tested."""
 
 import inspect
-import os
-import string
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import (
@@ -17,7 +14,7 @@ from pydantic import (
 )
 from torch import nn
 
-from segrisk.configuration import ConfigurationError, Strict, read_yaml, validate
+from segrisk.configuration import Strict
 from segrisk.data.folder import Colour
 from segrisk.data.layouts.choose import LAYOUTS
 from segrisk.data.phantoms import PHANTOMS, SMALLEST
@@ -29,8 +26,8 @@ from segrisk.losses.registry import build_loss, find_loss, is_sum, option_names,
 from segrisk.metrics import METRICS
 from segrisk.names import nearest
 from segrisk.networks import AnyNetwork, UNet, named
-from segrisk.networks.vgg import WEIGHTS
-from segrisk.statistics import Unit
+from segrisk.statistics import MarksTest, Unit
+from segrisk.statistics.declared import as_declared
 from segrisk.training.config import Augmentation, Device, Positive, Precision, Schedule
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
@@ -228,14 +225,12 @@ class Statistics(Strict):
     resamples: Annotated[int, Field(ge=99)] = 9999
     seed: Annotated[int, Field(ge=0)] = 0
     unit: Unit = "case"
+    marks: MarksTest = "sign_flip"
+    """The test behind the marks of Table 1, by raw p; all else is said by the sign-flip test."""
 
     @model_serializer(mode="wrap")
     def _declared(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without the unit where it is the case: what was declared before keeps its hash."""
-        fields = handler(self)
-        if self.unit == "case":
-            del fields["unit"]
-        return fields
+        return as_declared(handler(self))
 
     @model_validator(mode="after")
     def _metrics_known(self) -> "Statistics":
@@ -325,68 +320,17 @@ def _inherited(shared: dict[str, Any], task: dict[str, Any]) -> dict[str, Any]:
     if isinstance(network, dict) and isinstance(common, dict):
         if network.get("name", common["name"]) != common["name"]:
             shared = {key: value for key, value in shared.items() if key != "network"}
-    return _merged(shared, task)
+    return merged(shared, task)
 
 
-def _merged(shared: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+def merged(shared: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     """`own` over `shared`, key by key, in mappings of mappings too."""
     result = dict(shared)
     for key, value in own.items():
         below = result.get(key)
         both = isinstance(below, dict) and isinstance(value, dict)
-        result[key] = _merged(below, value) if both else value
+        result[key] = merged(below, value) if both else value
     return result
-
-
-def read_study(path: Path) -> Study:
-    """Read a study file; paths in it are seen from the file, `$VARIABLES` expanded."""
-    content = read_yaml(path)
-    given = content.get("tasks")
-    tasks = given if isinstance(given, dict) else {}
-    for name, task in tasks.items():
-        for key in ("folder", "groups"):
-            _see_from(path, task, key, f"tasks.{name}")
-        if isinstance(task, dict):
-            _see_from(path, task.get("network"), "weights", f"tasks.{name}.network")
-    _see_from(path, content.get("network"), "weights", "network")
-    return validate(Study, content, str(path))
-
-
-def load_study(path: Path) -> Study:
-    """Read and check a study file: losses can be built, and networks are there to be built."""
-    study = read_study(path)
-    for index, loss in enumerate(study.losses):
-        try:
-            loss.build(prior=0.5)
-        except (TypeError, ValueError) as error:
-            raise ConfigurationError(
-                f"{path}: 'losses.{index}': loss '{loss.name}' cannot be built: {error}"
-            ) from error
-    tasks = {}
-    for name, task in study.tasks.items():
-        try:
-            tasks[name] = task.model_copy(update={"network": task.network.ready()})
-        except ConfigurationError as error:
-            raise ConfigurationError(f"{path}: 'tasks.{name}.network': {error}") from error
-    return study.model_copy(update={"tasks": tasks})
-
-
-def _see_from(study: Path, given: Any, key: str, place: str) -> None:
-    """Make the path that `given` may have under `key` one that is seen from the study's file."""
-    text = given.get(key) if isinstance(given, dict) else None
-    if isinstance(text, str) and text not in WEIGHTS:
-        given[key] = str(_place(text, Path(study), f"{place}.{key}"))
-
-
-def _place(text: str, study: Path, place: str) -> Path:
-    try:
-        expanded = string.Template(text).substitute(os.environ)
-    except KeyError as error:
-        raise ConfigurationError(
-            f"{study}: '{place}' names ${error.args[0]}, which is not set: "
-            f"export {error.args[0]}=FOLDER before the command"
-        ) from None
-    return (study.parent / Path(expanded).expanduser()).resolve()
 
 
 def statistics_digest(study: Study) -> str:
