@@ -225,6 +225,15 @@ def test_another_convention_is_printed_and_leaves_the_same_cases_out_for_all(tmp
     assert found["A"].keys() == found["B"].keys() == {f"c{i}" for i in range(2, 8)}
     assert any("2 cases are left out for every model" in note for note in summary.results.notes)
     assert "nnunetv2" in (tmp_path / "out/report.html").read_text()
+    by_name = {row.convention.partition(" ")[0]: row for row in summary.sensitivity}
+    # What is left out here counts elsewhere, also where nothing that is kept changes; and the
+    # package itself averages B over the two cases that A has no value for.
+    assert by_name["segrisk"].n_cases == 8
+    assert by_name["segrisk"].means == pytest.approx({"A": (2 + 6 * 0.8) / 8, "B": 6 * 0.8 / 8})
+    assert "A and B differ" not in by_name["segrisk"].changes
+    assert by_name["nnunet"].means == pytest.approx({"A": 0.8, "B": 6 * 0.8 / 8})
+    assert "in force" in by_name["nnunet"].convention and by_name["nnunet"].n_cases == 6
+    assert not [name for name in by_name if name.startswith("monai")], "it leaves them out as well"
 
 
 @pytest.mark.parametrize(

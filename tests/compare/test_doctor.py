@@ -45,7 +45,7 @@ def test_faults_are_listed_and_the_status_is_2(run, tmp_path):
     (tmp_path / "B" / "b.nii.gz").unlink()
     code, lines = run(*MODELS)
     assert code == 2 and lines[-1] == "1 fault to mend; 2 cases, models: A, B"
-    assert lines[0].startswith("fault: A: has 1 predictions without reference (c): rename")
+    assert lines[0].startswith("fault: A: has 1 prediction without reference (c): rename")
     assert "note: B: has no prediction for 1 of 2 cases (b): scored as the worst value" in lines
     code, lines = run(*MODELS, "--extra", "leave-out", "--missing", "refuse")
     assert (
@@ -88,7 +88,12 @@ def test_manifests_and_tables(run, tmp_path):
     assert run("--manifest", "m.csv") == (0, ["sound; 1 cases, models: A"])
     (tmp_path / "s.csv").write_text("c,m,v\n1,A,0.5\n1,B,0.4\n")
     columns = [x for pair in ("case=c", "algorithm=m", "value=v") for x in ("--column", pair)]
-    assert run("--scores", "s.csv", *columns) == (0, ["sound; 1 cases, models: A, B"])
+    code, lines = run("--scores", "s.csv", *columns)
+    assert (code, lines[-1]) == (0, "sound; 1 cases, models: A, B")
+    assert lines[0].startswith("note: every case is taken as a group of its own")
+    (tmp_path / "g.csv").write_text("case,group\n1,p\n")
+    grouped = run("--scores", "s.csv", *columns, "--groups", "g.csv")
+    assert grouped == (0, ["sound; 1 cases, models: A, B"])
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_a_missing_prediction_is_the_worst_value_and_no_smaller_n(sound, tmp_pat
 
 def test_an_extra_prediction_is_named(sound, tmp_path):
     write(tmp_path / "A" / "d.nii.gz")
-    text = "A: has 1 predictions without reference (d)"
+    text = "A: has 1 prediction without reference (d)"
     assert (
         only(faults(sound()))
         == f"{text}: rename or remove them, or leave them out (--extra leave-out)"
@@ -374,3 +374,21 @@ def test_files_are_counted_as_they_are_read(sound):
 def test_a_renamed_nifti_is_unreadable(sound, tmp_path):
     (tmp_path / "A" / "c1.nii.gz").write_bytes(gzip.compress(b"x" * 400))
     assert "unreadable" in {finding.kind for finding in doctor(sound()).notes}
+
+
+def test_images_in_the_place_of_references_are_recognised(sound, tmp_path):
+    request = sound()
+    values = np.arange(np.prod(SPACE)).reshape(SPACE) % 90
+    for path in (tmp_path / "labels_x").iterdir():
+        write(path, values.astype(np.uint8))
+    text = only(faults(request))
+    assert text.startswith(
+        "the references of labels_x hold 89 values, of which predictions hold 1: "
+    )
+    assert text.endswith(
+        "give the folder of the masks, or declare the values that are meant (--labels)"
+    )
+    assert not faults(sound(labels=tuple(range(90))))
+    for model in "AB":  # an atlas, which models know
+        write(tmp_path / model / "c1.nii.gz", values.astype(np.uint8) % 60)
+    assert not faults(sound())

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from score_files import NAN, entry, segauge, summary
-from segrisk.compare.doctor import doctor, gather
+from segrisk.compare.doctor import UNGROUPED, doctor, gather
 from segrisk.compare.request import Request
 from segrisk.data.errors import DataError
 from segrisk.scores import Score, write_scores
@@ -31,7 +31,7 @@ def test_nnunet_summaries_of_two_models(tmp_path):
     a = summary(tmp_path / "a" / "summary.json", entry("c1", 0.9, 0.8), entry("c2", 0.5, 0.3))
     b = summary(tmp_path / "b" / "summary.json", entry("c1", 0.8, 0.7), entry("c2", 0.6, 0.4))
     found = gather(ask(("A", a), ("B", b.parent)))
-    assert found.models == ("A", "B") and found.notes == ()
+    assert found.models == ("A", "B") and found.notes == (UNGROUPED.text,)
     assert values(found) == {
         ("A", "c1"): 0.9, ("A", "c2"): 0.5, ("B", "c1"): 0.8, ("B", "c2"): 0.6,
     }  # fmt: skip
@@ -87,6 +87,7 @@ def test_panoptica_has_a_row_per_subject(tmp_path):
         ("s1", "liver"): 0.8, ("s1", "spleen"): 0.9, ("s2", "liver"): 0.7, ("s2", "spleen"): 0.0,
     }  # fmt: skip
     assert found.notes == (
+        UNGROUPED.text,
         "A: a.tsv: leaves out liver-tp, liver-sq_dsc, spleen-tp, spleen-sq_dsc, whose worst value "
         "is not known",
         "A: has no dice for 1 cases (s2): 0, the worst, is taken",
@@ -102,7 +103,7 @@ def test_segauge_has_rows_per_case(tmp_path):
     assert {s.metric: s.value for s in found.scores} == {
         "dice": 0.9, "jaccard": 0.8, "hd95_mm": 2.5, "assd_mm": 0.5, "nsd": 1.0,
     }  # fmt: skip
-    assert "leaves out det_f1, meta.site, whose worst" in found.notes[0]
+    assert "leaves out det_f1, meta.site, whose worst" in found.notes[1]
 
 
 def test_an_infinite_distance_is_not_dropped(tmp_path):
@@ -121,7 +122,7 @@ def test_metrics_that_only_some_have_are_left_out(tmp_path):
     b = summary(tmp_path / "b.json", entry("c1", 0.8, 0.7))
     found = gather(ask(("A", a), ("B", b)))
     assert {s.metric for s in found.scores} == {"dice", "jaccard"} and len(found.scores) == 4
-    assert found.notes == ("hd95_mm is not given for every model: left out",)
+    assert found.notes == (UNGROUPED.text, "hd95_mm is not given for every model: left out")
 
 
 def long(path, rows, head="task,alg_name,value,case"):
@@ -136,7 +137,10 @@ def test_challenger_has_a_row_per_score(tmp_path):
     assert {(s.task, s.model): s.value for s in found.scores} == {
         ("T1", "A1"): 0.9, ("T1", "A2"): 0.8, ("T2", "A1"): 0.0, ("T2", "A2"): 0.7,
     }  # fmt: skip
-    assert found.notes == ("A1: has no dice for 1 cases (1): 0, the worst, is taken",)
+    assert found.notes == (
+        UNGROUPED.text,
+        "A1: has no dice for 1 cases (1): 0, the worst, is taken",
+    )
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from test_score_tables import ask, fault
 
 from comparisons import run
 from score_files import entry, segauge, summary
-from segrisk.compare.doctor import doctor, gather
+from segrisk.compare.doctor import UNGROUPED, doctor, gather
 from segrisk.compare.request import Request
 from segrisk.compare.sizes import Size
 
@@ -79,7 +79,7 @@ def panoptica(path, *rows, name="ungrouped-global_bin_volume_ref"):
 def test_panoptica_counts_references_but_not_images(tmp_path):
     a = panoptica(tmp_path / "a.tsv", ("s1", "12.0", 0.5), ("s2", 0, 1), ("s3", "", 0.2))
     found = gather(ask(("A", a)))
-    assert found.notes == ()  # a count is no score that is left out
+    assert found.notes == (UNGROUPED.text,)  # a count is no score that is left out
     by_case = {case: value for (_, case, _), value in found.sizes.items()}
     assert math.isnan(by_case["s1"]) and by_case["s2"] == 0 and "s3" not in by_case
     b = panoptica(tmp_path / "b.tsv", ("s1", 13, 0.5), ("s2", 0, 1), ("s3", 4, 0.1))
@@ -104,7 +104,10 @@ def test_a_file_gives_what_tables_lack(tmp_path, wide):
     file = table(tmp_path / "s.csv", "case;fraction", "c1;0,02", "c2;0", "c9;.5")
     request = Request(scores=(wide,), sizes=file)
     assert sizes(request) == {("c1", "1"): 0.02, ("c2", "1"): 0}
-    assert gather(request).notes == ("s.csv: has 1 cases without scores (c9): left out",)
+    assert gather(request).notes == (
+        UNGROUPED.text,
+        "s.csv: has 1 cases without scores (c9): left out",
+    )
 
 
 def test_a_row_is_of_one_label_and_task_or_of_all(tmp_path):

@@ -274,6 +274,46 @@ def test_given_conventions_are_used_instead():
     assert (row.convention, row.n_cases) == ("infinite", 19)
 
 
+def test_what_a_convention_gives_back_counts_in_means_tests_and_changes():
+    # 18 cases are kept; in 6 more, B is right where A finds what is not there.
+    results = plain({"a": [0.81] * 18, "b": [0.8] * 18})
+    back = tuple(
+        Score("t", model, f"d{index}", f"d{index}", "1", 0, 0, "dice", value)
+        for model, value in {"a": 0.0, "b": 1.0}.items()
+        for index in range(6)
+    )
+    own = replace(results, alternatives=(Alternative("all count", back),))
+    (row,) = summarise(own).sensitivity
+    assert row.n_cases == 24
+    assert row.means == pytest.approx({"a": 18 * 0.81 / 24, "b": (18 * 0.8 + 6) / 24})
+    assert "B is best, not A" in row.changes
+
+
+# What a page says of itself
+
+
+def test_labels_of_one_task_are_no_data_sets_and_every_case_counts():
+    results = plain({"a": [0.8] * 20, "b": [0.7] * 20})
+    second = tuple(replace(s, label="2") for s in results.scores if s.case != "c003")
+    first = tuple(replace(s, label="1") for s in results.scores)
+    cases = tuple(
+        replace(info, label=label)
+        for info in results.cases
+        for label in ("1", "2")
+        if (info.case, label) != ("c003", "2")
+    )
+    both = replace(results, scores=first + second, cases=cases)
+    found = {what: count for count, what in captions.facts(summarise(both))}
+    assert found == {"cases": "20", "models": "2", "labels": "2", "seed": "1"}
+
+
+def test_no_mean_is_said_to_reach_beyond_what_its_metric_can_be():
+    results = plain({"a": [0.995 + 0.0001 * (i % 3) for i in range(59)] + [0.0], "b": [0.9] * 60})
+    summary = summarise(results)
+    interval = next(own for (_, _, name), own in summary.by_loss.intervals.items() if name == "a")
+    assert interval.low >= 0 and interval.high == 1
+
+
 # Reading metrics
 
 

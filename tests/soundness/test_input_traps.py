@@ -141,7 +141,7 @@ def test_a_prediction_without_reference_does_not_end_everything(two):
     assert (finding.kind, finding.cases) == ("extra", ("d",))
     found = gather(replace(request, extra="leave-out"))
     assert [case.case for case in found.cases] == ["a", "b", "c"]
-    assert any("predictions without reference (d): left out" in note for note in found.notes)
+    assert any("prediction without reference (d): left out" in note for note in found.notes)
 
 
 def test_a_prediction_from_before_its_reference_is_found(two):

@@ -232,6 +232,8 @@ def _from_tables(request: Request) -> _Found:
     tables = [read_model(model, path, request) for model, path in request.models]
     tables += [read_models(path, request) for path in request.scores]
     scores, findings = complete(tables, request)
+    if not request.groups and all(score.group == score.case for score in scores):
+        findings = [UNGROUPED, *findings]
     if request.groups and scores:
         groups = read_groups(request.groups, [score.case for score in scores])
         scores = [replace(s, group=group) for s, group in zip(scores, groups, strict=True)]

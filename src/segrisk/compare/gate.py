@@ -73,7 +73,8 @@ def _partners(
         )
         return
     if extra:
-        text = f"{model}: has {len(extra)} predictions without reference ({some(extra)})"
+        what = "prediction" if len(extra) == 1 else "predictions"
+        text = f"{model}: has {len(extra)} {what} without reference ({some(extra)})"
         known = {case.casefold(): case for case in missing}
         if like := difflib.get_close_matches(extra[0].casefold(), known, n=1, cutoff=0.8):
             text += f"; is {extra[0]} meant for {known[like[0]]}?"

@@ -108,6 +108,9 @@ class _Gate:
             yield note("geometry", text)
 
 
+MANY_LABELS = 20
+"""More in the references than this are doubted where predictions hold few of them."""
+
 FAILED = {"missing": "no file", "unreadable": "no readable file", "nan": "NaN or infinite values"}
 """What counts as a prediction that failed: nobody could score it."""
 
@@ -130,6 +133,9 @@ def inspect(
         paths = dict.fromkeys(case.reference for case in cases if case.task == task)
         found[task], faults = _references([opened[path] for path in paths], declared, ignored)
         findings += faults
+        if not declared:
+            guesses = {p for c in cases if c.task == task for p in c.predictions.values() if p}
+            findings += _images(task, found[task], [opened[path] for path in guesses])
     gate = _Gate(
         request, opened, {task: (declared or own) | ignored for task, own in found.items()}
     )
@@ -158,6 +164,18 @@ def _references(
         text = "all references are empty: there is nothing to compare: check the folder"
         faults.append(Finding("labels", text))
     return found, faults
+
+
+def _images(task: str, values: set[int], predictions: Iterable[Opened]) -> Iterator[Finding]:
+    """References that are grey images: whole numbers, of which predictions know next to none."""
+    known = {value for own in predictions for value in _labels(own)}
+    if len(values) > MANY_LABELS and 2 * len(values & known) < len(values):
+        text = (
+            f"the references of {task} hold {len(values)} values, of which predictions hold "
+            f"{len(values & known)}: they look like images: give the folder of the masks, or "
+            "declare the values that are meant (--labels)"
+        )
+        yield Finding("labels", text)
 
 
 def _open_all(paths: Sequence[Path], workers: int, report: Report) -> dict[Path, Opened]:

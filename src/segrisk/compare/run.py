@@ -191,14 +191,17 @@ def _words(evaluation: Evaluation) -> str:
 
 
 def _alternatives(evaluation: Evaluation, primary: str) -> list[Alternative]:
-    """The primary metric under every other convention that has it."""
+    """The primary metric under every convention that has it.
+
+    The one in force among them: its package averages each model over its own cases, not over those
+    that all have.
+    """
     found = []
     for name, convention in CONVENTIONS.items():
-        if name == evaluation.convention.name:
-            continue
         values = tuple(s for s in evaluation.under(name).values if s.metric == primary)
         if any(score.value == score.value for score in values):
-            found.append(Alternative(f"{name} ({convention.source})", values))
+            in_force = ", in force" if name == evaluation.convention.name else ""
+            found.append(Alternative(f"{name} ({convention.source}{in_force})", values))
     return found
 
 

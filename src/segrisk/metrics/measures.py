@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import inf
 from typing import Literal
 
 from segrisk.names import nearest
-from segrisk.similarity import SIMILARITIES, Similarity
+from segrisk.similarity import SIMILARITIES, Confusion, Similarity
 
 Kind = Literal["overlap", "instances", "surface", "distance", "volume"]
 
@@ -33,6 +34,19 @@ class Measure:
     def similarity(self) -> Similarity:
         """The similarity that an overlap, or an overlap of instances, is."""
         return SIMILARITIES[self.name.removeprefix(INSTANCE)]
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The least and the largest value that there is.
+
+        >>> MEASURES["dice"].bounds, MEASURES["kappa"].bounds, MEASURES["hd95_mm"].bounds
+        ((0.0, 1.0), (-1.0, 1.0), (0.0, inf))
+        """
+        if self.kind in {"overlap", "instances"}:
+            return float(self.similarity(Confusion(0, 1, 1, 0))), 1.0
+        if self.kind == "surface":
+            return 0.0, 1.0
+        return (-inf if self.better == "zero" else 0.0), inf
 
     @property
     def needs_surfaces(self) -> bool:

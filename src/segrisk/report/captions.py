@@ -6,7 +6,6 @@ from segrisk.report.pairs import Pair
 from segrisk.report.ranks import Across
 from segrisk.report.sizes import CASES_FOR_CURVE
 from segrisk.report.summary import Block, Summary
-from segrisk.report.tasks import TaskInfo
 from segrisk.report.verdict import listed, number
 from segrisk.statistics import MEAN_OVER, ONE_SEED
 
@@ -223,21 +222,20 @@ def across(summary: Summary, ranked: Across) -> str:
 
 def facts(summary: Summary) -> list[tuple[str, str]]:
     """What the report rests on, as (number, what it counts)."""
-    cases = sum(len({(t.task, c) for c in t.cases}) for t in _first_labels(summary))
-    groups = sum(t.n_groups for t in _first_labels(summary))
+    cases = len({(task.task, case) for task in summary.tasks for case in task.cases})
+    groups = len({(task.task, group) for task in summary.tasks for group in task.groups})
+    tasks = len({task.task for task in summary.tasks})
     noun = {"loss": "losses", "model": "models"}[summary.results.subject]
     found = [(f"{cases:,}", "cases"), (str(len(summary.models)), noun)]
     if groups < cases:
         found.insert(1, (f"{groups:,}", "groups"))
-    if len(summary.tasks) > 1:
-        found.append((str(len(summary.tasks)), "data sets"))
+    if tasks > 1:
+        found.append((str(tasks), "data sets"))
+    if len(summary.tasks) > tasks:
+        found.append((str(len({task.label for task in summary.tasks})), "labels"))
     seeds = len({score.seed for score in summary.results.scores})
     found.append((str(seeds), "seed" if seeds == 1 else "seeds"))
     return found
-
-
-def _first_labels(summary: Summary) -> list[TaskInfo]:
-    return list({task.task: task for task in reversed(summary.tasks)}.values())
 
 
 def notes(summary: Summary) -> list[str]:

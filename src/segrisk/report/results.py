@@ -103,7 +103,8 @@ class CaseInfo:
 class Alternative:
     """The scores that another convention for empty masks changes; NaN where it leaves a case out.
 
-    They may be of any model, case, label, metric and seed of the results.
+    They may be of any model, case, label, metric and seed of the results, and of every model on
+    cases that the results leave out, because the convention in force has no value there.
     """
 
     name: str

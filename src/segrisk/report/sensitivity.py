@@ -48,22 +48,25 @@ def sensitivity(
     """Every task under every other convention that changes a score of it."""
     found = []
     for alternative in results.alternatives or _overlap_conventions(results):
-        changed = _changed(results, tasks, alternative)
+        there, changed = _changed(results, tasks, alternative)
         moved = [
-            task
-            for task in tasks
-            if any(key[0] == task.name and (v != scores[key]).any() for key, v in changed.items())
+            (task, other)
+            for task, other in zip(tasks, there, strict=True)
+            if any(_moves(task, other, key, v, scores) for key, v in changed.items())
         ]
-        tests = _tests(results, moved, changed)
+        tests = _tests(results, [other for _, other in moved], changed)
         adjusted = holm([p_value for _, p_value in tests.values()])
         real = {
             key: difference
             for (key, (difference, _)), p_value in zip(tests.items(), adjusted, strict=True)
             if p_value < results.plan.alpha
         }
-        for task in moved:
+        for task, other in moved:
             own = [p for p in pairs if (p.task, p.metric.name) == (task.name, results.plan.primary)]
-            found.append(_judged(results, task, scores, changed, own, real, alternative.name))
+            means = _means_kept(results, other, changed)
+            changes = _changes(results, task, scores, means, own, real)
+            kept = int(_kept_of_all(results, other, changed).sum())
+            found.append(Sensitivity(task.name, alternative.name, means, kept, tuple(changes)))
     return tuple(found)
 
 
@@ -83,27 +86,56 @@ def _overlap_conventions(results: Results) -> Iterator[Alternative]:
             yield Alternative(name, tuple(scores))
 
 
-def _changed(results: Results, tasks: Sequence[TaskInfo], alternative: Alternative) -> Scores:
-    """The primary metric as the convention has it, NaN where it leaves a case out."""
+def _changed(
+    results: Results, tasks: Sequence[TaskInfo], alternative: Alternative
+) -> tuple[list[TaskInfo], Scores]:
+    """The primary metric as the convention has it, NaN where it leaves a case out.
+
+    With the tasks that this is of: what the convention in force leaves out is back in them.
+    """
 
     def key(score: Score) -> tuple[str, str, str, str, int]:
         return score.task, score.label, score.case, score.model, score.seed
 
-    own = [score for score in results.scores if score.metric == results.plan.primary]
-    other = {key(s): s for s in alternative.scores if s.metric == results.plan.primary}
-    return by_case(tasks, [other.get(key(score), score) for score in own])
+    both = {
+        key(score): score
+        for score in (*results.scores, *alternative.scores)
+        if score.metric == results.plan.primary
+    }
+    groups: dict[tuple[str, str], dict[str, str]] = {(t.task, t.label): {} for t in tasks}
+    for score in both.values():
+        groups[score.task, score.label][score.case] = score.group
+    there = []
+    for task in tasks:
+        own = dict(sorted(groups[task.task, task.label].items()))
+        there.append(replace(task, cases=tuple(own), groups=tuple(own.values()), fractions=()))
+    return there, by_case(there, both.values())
+
+
+def _moves(
+    task: TaskInfo,
+    there: TaskInfo,
+    key: tuple[str, str, str],
+    changed: np.ndarray,
+    scores: Scores,
+) -> bool:
+    """Whether a model's scores on the task are others; where one is left out it is NaN in both."""
+    if key[0] != task.name:
+        return False
+    before = dict(zip(task.cases, scores[key], strict=True))
+    own = np.array([before.get(case, NAN) for case in there.cases])
+    return not np.array_equal(own, changed, equal_nan=True)
 
 
 def _tests(results: Results, tasks: Iterable[TaskInfo], changed: Scores) -> Tests:
     """Difference and raw p-value of each pair, on the cases that the convention keeps of all."""
-    plan, names = results.plan, [model.name for model in results.models]
-    tests = {}
+    plan, tests = results.plan, {}
     for task in tasks:
-        columns = {name: changed[task.name, plan.primary, name] for name in names}
-        kept = np.isfinite(list(columns.values())).all(axis=0)
+        columns = _columns(results, task, changed)
+        kept = _kept_of_all(results, task, changed)
         groups = [group for group, is_kept in zip(task.groups, kept, strict=True) if is_kept]
         differences = {
-            (a, b): columns[a][kept] - columns[b][kept] for a, b in combinations(names, 2)
+            (a, b): columns[a][kept] - columns[b][kept] for a, b in combinations(columns, 2)
         }
         if differences and groups:
             found = max_t(
@@ -114,34 +146,43 @@ def _tests(results: Results, tasks: Iterable[TaskInfo], changed: Scores) -> Test
     return tests
 
 
-def _judged(
+def _changes(
     results: Results,
     task: TaskInfo,
     scores: Scores,
-    changed: Scores,
+    means: Mapping[str, float],
     pairs: Sequence[Pair],
     real: Mapping[tuple[str, str, str], float],
-    convention: str,
-) -> Sensitivity:
+) -> Iterator[str]:
+    """What is concluded otherwise, in words."""
     primary, sign = results.plan.primary, metric_named(results.plan.primary).sign
     labels = {model.name: model.label for model in results.models}
-    columns = {name: changed[task.name, primary, name] for name in labels}
-    means = {name: _mean_kept(own, task) for name, own in columns.items()}
-    changes = []
     best = max(labels, key=lambda name: sign * means[name])
     before = max(labels, key=lambda name: sign * task.mean(scores[task.name, primary, name]))
     if best != before:
-        changes.append(f"{labels[best]} is best, not {labels[before]}")
+        yield f"{labels[best]} is best, not {labels[before]}"
     for pair in pairs:
         now = real.get((task.name, pair.a, pair.b))
         was = pair.real(results.plan.alpha)
         if was != (now is not None):
             verb = "no longer differ" if was else "differ"
-            changes.append(f"{labels[pair.a]} and {labels[pair.b]} {verb}")
+            yield f"{labels[pair.a]} and {labels[pair.b]} {verb}"
         elif now is not None and sign * now * pair.gain < 0:
-            changes.append(f"{labels[pair.worse]} is better than {labels[pair.better]}")
-    kept = int(np.isfinite(list(columns.values())).all(axis=0).sum())
-    return Sensitivity(task.name, convention, means, kept, tuple(changes))
+            yield f"{labels[pair.worse]} is better than {labels[pair.better]}"
+
+
+def _columns(results: Results, task: TaskInfo, changed: Scores) -> dict[str, np.ndarray]:
+    primary = results.plan.primary
+    return {model.name: changed[task.name, primary, model.name] for model in results.models}
+
+
+def _kept_of_all(results: Results, task: TaskInfo, changed: Scores) -> np.ndarray:
+    return np.isfinite(list(_columns(results, task, changed).values())).all(axis=0)
+
+
+def _means_kept(results: Results, task: TaskInfo, changed: Scores) -> dict[str, float]:
+    columns = _columns(results, task, changed)
+    return {name: _mean_kept(values, task) for name, values in columns.items()}
 
 
 def _mean_kept(values: np.ndarray, task: TaskInfo) -> float:

@@ -1,8 +1,9 @@
 """From results to all numbers that tables, figures and page show: computed once, then frozen."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from segrisk.metrics import MEASURES
 from segrisk.report.claims import Claim, claims
 from segrisk.report.decisions import Decisions, decisions
 from segrisk.report.marks import Marks, marks
@@ -175,7 +176,7 @@ def _intervals(
     for task in tasks:
         if task.n_groups > 1:
             own = {key: values for key, values in scores.items() if key[0] == task.name}
-            found |= bootstrap_intervals(
+            intervals = bootstrap_intervals(
                 own,
                 task.groups,
                 level=1 - plan.alpha,
@@ -183,4 +184,14 @@ def _intervals(
                 seed=plan.seed,
                 unit=task.unit,
             )
+            found |= {key: _within_bounds(key[1], one) for key, one in intervals.items()}
     return found
+
+
+def _within_bounds(metric: str, interval: PairInterval) -> PairInterval:
+    """No mean is outside what its metric can be: one failed case of many alike reaches far."""
+    measure = MEASURES.get(metric)
+    if measure is None:
+        return interval
+    low, high = measure.bounds
+    return replace(interval, low=max(low, interval.low), high=min(high, interval.high))
