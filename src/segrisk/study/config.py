@@ -30,6 +30,7 @@ from segrisk.metrics import METRICS
 from segrisk.names import nearest
 from segrisk.networks import AnyNetwork, UNet, named
 from segrisk.networks.vgg import WEIGHTS
+from segrisk.report.paper.table1 import PaperTask
 from segrisk.statistics import Unit
 from segrisk.training.config import Augmentation, Device, Positive, Precision, Schedule
 
@@ -39,11 +40,19 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 OF_FOLDERS = ("layout", "target", "labels", "exclude", "colour", "groups")
 """Keys that only a folder has, and that count as never written where they are not set."""
 
+OF_PHANTOMS = ("fraction", "objects", "spread")
+"""Keys that only a phantom has."""
+
+LATER = ("spread", "stands_for", "factors")
+"""Keys that count as never written where they are not set; a spread of 0 is set."""
+
 
 class Task(Strict):
     """A folder of images and masks, or a named phantom; each case is resized to `size`.
 
-    The keys of a folder are those of `segrisk.data.folder.Folder`.
+    The keys of a folder are those of `segrisk.data.folder.Folder`. `stands_for` names the data set
+    of the paper whose numbers are printed beside this task's; `factors` its place in a 2 × 2 design
+    of tasks, such as {size: uniform, balance: even}.
 
     `network`, `schedule` and `augmentation` here override those of the study, key by key; a
     network of another name does so whole.
@@ -63,6 +72,9 @@ class Task(Strict):
     seed: int = 0
     fraction: Annotated[float, Field(gt=0, lt=0.6)] | None = None
     objects: Positive | None = None
+    spread: Annotated[float, Field(ge=0, le=3)] | None = None
+    stands_for: PaperTask | None = None
+    factors: dict[Name, Name] = Field(default_factory=dict)
     size: Annotated[tuple[Positive, ...], Field(min_length=2, max_length=3)]
     network: AnyNetwork = UNet()
     schedule: Schedule = Schedule()
@@ -79,6 +91,9 @@ class Task(Strict):
         given = [name for name in OF_FOLDERS if getattr(self, name)]
         if self.phantom is not None and given:
             raise ValueError(f"a phantom has no {' and no '.join(given)}: remove it")
+        drawn = [name for name in OF_PHANTOMS if getattr(self, name) is not None]
+        if self.folder is not None and drawn:
+            raise ValueError(f"a folder has no {' and no '.join(drawn)}: remove it")
         if self.phantom is not None and min(self.size) < SMALLEST:
             raise ValueError(f"size {list(self.size)}: a phantom needs sides of {SMALLEST} or more")
         return self
@@ -86,8 +101,8 @@ class Task(Strict):
     @model_serializer(mode="wrap")
     def _without_unset(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Studies from before these keys keep their record and its hash."""
-        whole = dump(self)
-        return {key: value for key, value in whole.items() if value or key not in OF_FOLDERS}
+        whole = {k: v for k, v in dump(self).items() if v or k not in OF_FOLDERS}
+        return {k: v for k, v in whole.items() if v not in (None, {}) or k not in LATER}
 
     @model_validator(mode="after")
     def _size_fits(self) -> "Task":
