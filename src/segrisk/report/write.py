@@ -27,6 +27,9 @@ from segrisk.report.figures import (
     save,
 )
 from segrisk.report.page import page
+from segrisk.report.paper.judge import judge_claims
+from segrisk.report.paper.show import COLUMNS as CLAIM_COLUMNS
+from segrisk.report.paper.show import claim_rows, claims_markdown
 from segrisk.report.results import Results
 from segrisk.report.summary import Summary, summarise
 from segrisk.report.tables import all_tables, latex, markdown
@@ -59,7 +62,11 @@ def write_report(results: Results, folder: str | Path, views: MakeView | None = 
         write_table(folder / "decisions", [asdict(c) for c in summary.decisions.contrasts])
     if sizes := size_rows(summary):
         write_text(folder / SIZES, csv_text(list(sizes[0]), (row.values() for row in sizes)))
-    write_text(folder / "report.json", as_json(summary))
+    claims = judge_claims(summary)
+    if claims is not None:
+        write_table(folder / "claims", claim_rows(claims), CLAIM_COLUMNS)
+        write_text(folder / "claims.md", claims_markdown(summary, claims))
+    write_text(folder / "report.json", as_json(summary, claims))
     if results.provenance is not None:
         write_json(folder / "provenance.json", results.provenance)
     tables = all_tables(summary)
@@ -68,7 +75,8 @@ def write_report(results: Results, folder: str | Path, views: MakeView | None = 
     charts = dict(_charts(summary, folder))
     written = sorted(path.name for path in folder.iterdir() if path.name != PAGE)
     notes = [] if has_parquet else [NO_PARQUET]
-    text = page(summary, tables, charts, gallery(summary, views or None), [*written, *notes])
+    pictures = gallery(summary, views or None)
+    text = page(summary, claims, tables, charts, pictures, [*written, *notes])
     write_text(folder / PAGE, text)
     return summary
 

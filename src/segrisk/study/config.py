@@ -40,20 +40,14 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 OF_FOLDERS = ("layout", "target", "labels", "exclude", "colour", "groups")
 """Keys that only a folder has, and that count as never written where they are not set."""
 
-OF_PHANTOMS = ("fraction", "objects", "spread")
-"""Keys that only a phantom has."""
-
-LATER = ("spread", "stands_for", "factors")
-"""Keys that count as never written where they are not set; a spread of 0 is set."""
+LATER = ("spread", "stands_for", "factors")  # as the former; a spread of 0 is set
 
 
 class Task(Strict):
     """A folder of images and masks, or a named phantom; each case is resized to `size`.
 
-    The keys of a folder are those of `segrisk.data.folder.Folder`. `stands_for` names the data set
-    of the paper whose numbers are printed beside this task's; `factors` its place in a 2 × 2 design
-    of tasks, such as {size: uniform, balance: even}.
-
+    The keys of a folder are those of `segrisk.data.folder.Folder`. `stands_for` is the paper's data
+    set to be shown beside it, `factors` its place in a 2 × 2 design, as {size: uniform}.
     `network`, `schedule` and `augmentation` here override those of the study, key by key; a
     network of another name does so whole.
     """
@@ -91,9 +85,6 @@ class Task(Strict):
         given = [name for name in OF_FOLDERS if getattr(self, name)]
         if self.phantom is not None and given:
             raise ValueError(f"a phantom has no {' and no '.join(given)}: remove it")
-        drawn = [name for name in OF_PHANTOMS if getattr(self, name) is not None]
-        if self.folder is not None and drawn:
-            raise ValueError(f"a folder has no {' and no '.join(drawn)}: remove it")
         if self.phantom is not None and min(self.size) < SMALLEST:
             raise ValueError(f"size {list(self.size)}: a phantom needs sides of {SMALLEST} or more")
         return self

@@ -17,7 +17,7 @@ from segrisk.data.readers import read_folder
 from segrisk.data.twins import apart
 from segrisk.files import digest
 from segrisk.networks.layers import check
-from segrisk.study.config import OF_PHANTOMS, DecisionChoice, LossChoice, Study, Task
+from segrisk.study.config import DecisionChoice, LossChoice, Study, Task
 
 COMPONENTS = {
     "preparation": 1,
@@ -98,7 +98,7 @@ def task_cases(task: Task) -> Iterable[Case]:
         return apart(read_folder(task_folder(task)))
     assert task.phantom is not None
     phantom = PHANTOMS[task.phantom]
-    given = {name: getattr(task, name) for name in OF_PHANTOMS}
+    given = {name: getattr(task, name) for name in ("fraction", "objects", "spread")}
     changed = {key: value for key, value in given.items() if value is not None}
     return phantom_cases(replace(phantom, **changed), task.cases, task.size, seed=task.seed)
 

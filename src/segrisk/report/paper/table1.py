@@ -4,19 +4,19 @@ The text of the paper that can be read by a program has lost italics, underlines
 the numbers are here; what the paper says of its marks stands in `SAID_OF_MARKS`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import permutations, product
 from typing import Literal
 
-from segrisk.losses import PAPER
+from segrisk.losses import LOSSES, PAPER
 
 PaperTask = Literal["BR18", "IS17", "IS18", "MO17", "PO18"]
 """The paper's data sets; the first three are 3D."""
 
 SAID_OF_MARKS = (
-    "The paper says: every CE and wCE is lower than each metric-sensitive loss, but for CE on MO17; "
-    "wCE is generally lower than CE; among the metric-sensitive losses there is in general no "
+    "The paper says: CE and wCE are lower than each metric-sensitive loss, but for CE on MO17; wCE "
+    "is generally lower than CE; among the metric-sensitive losses there is in general no "
     "difference. Each by a bootstrap of single pairs at p < 0.05, without correction."
 )
 
@@ -40,39 +40,53 @@ TABLE1: Mapping[tuple[str, PaperTask], Mapping[str, float]] = {
 }
 """(metric, data set) to the mean of each loss, by its registered name."""
 
+_LABELS = {name: LOSSES[name].label for name in PAPER}
+
 
 @dataclass(frozen=True)
-class Swap:
-    """Two losses that the paper prints in one order by Dice and in the other by Jaccard."""
+class PaperException:
+    """An order in Table 1 that its text does not say: `orders` are (metric, higher, lower)."""
 
     task: PaperTask
-    higher_by_dice: str
-    higher_by_jaccard: str
+    words: str
+    orders: tuple[tuple[str, str, str], ...]
+
+    @property
+    def losses(self) -> frozenset[str]:
+        """Which must have been trained to look for it."""
+        return frozenset(name for _, *two in self.orders for name in two)
+
+    @property
+    def metrics(self) -> frozenset[str]:
+        """Which must have been measured."""
+        return frozenset(metric for metric, *_ in self.orders)
 
 
-def swaps() -> Iterator[Swap]:
-    """Where Table 1 ranks two losses differently in Dice and Jaccard; ties rank neither.
+_CE, _WCE, *_SENSITIVE = PAPER
 
-    >>> list(swaps())
-    [Swap(task='IS18', higher_by_dice='weighted_cross_entropy', higher_by_jaccard='cross_entropy')]
+
+def exceptions(task: PaperTask) -> tuple[PaperException, ...]:
+    """Where Table 1 contradicts what is said of it, read off its numbers; ties order nothing.
+
+    Two losses that Dice and Jaccard rank oppositely, and a pixel-wise loss above a metric-sensitive
+    one in every metric.
+
+    >>> [own.words for own in exceptions("IS18")]
+    ['the paper prints wCE above CE in Dice and below it in Jaccard']
+    >>> [own.words for own in exceptions("IS17")]
+    ['the paper prints wCE above Lovász in Dice and in Jaccard']
     """
-    for task in IMAGES:
-        dice, jaccard = TABLE1["dice", task], TABLE1["jaccard", task]
-        for a, b in combinations(PAPER, 2):
-            if (dice[a] - dice[b]) * (jaccard[a] - jaccard[b]) < 0:
-                first, second = (a, b) if dice[a] > dice[b] else (b, a)
-                yield Swap(task, first, second)
-
-
-def pixel_above_metric(metric: str) -> Iterator[tuple[PaperTask, str, str]]:
-    """Where a pixel-wise loss is printed above a metric-sensitive one: (task, pixel, metric).
-
-    >>> list(pixel_above_metric("dice"))
-    [('IS17', 'weighted_cross_entropy', 'lovasz_sigmoid')]
-    """
-    for task in IMAGES:
-        row = TABLE1[metric, task]
-        for pixel in PAPER[:2]:
-            for sensitive in PAPER[2:]:
-                if row[pixel] > row[sensitive]:
-                    yield task, pixel, sensitive
+    dice, jaccard = TABLE1["dice", task], TABLE1["jaccard", task]
+    found = []
+    for a, b in permutations(PAPER, 2):
+        if dice[a] > dice[b] and jaccard[a] < jaccard[b]:
+            above = f"{_LABELS[a]} above {_LABELS[b]} in Dice"
+            words = f"the paper prints {above} and below it in Jaccard"
+            orders = (("dice", a, b), ("jaccard", b, a))
+            found.append(PaperException(task, words, orders))
+    for a, b in product((_CE, _WCE), _SENSITIVE):
+        if dice[a] > dice[b] and jaccard[a] > jaccard[b]:
+            words = f"the paper prints {_LABELS[a]} above {_LABELS[b]} in Dice and in Jaccard"
+            orders = (("dice", a, b), ("jaccard", a, b))
+            found.append(PaperException(task, words, orders))
+    return tuple(found)
