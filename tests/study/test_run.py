@@ -12,7 +12,7 @@ import time
 import pytest
 import yaml
 
-from segrisk.files import write_json
+from segrisk.files import file_digest, write_json
 from segrisk.scores import COLUMNS, read_scores
 from segrisk.study.config import LossChoice
 from segrisk.study.store import Store, export
@@ -134,6 +134,31 @@ def test_another_study_takes_over_the_shared_starts_and_no_scores(finished, segr
     assert result.returncode == 0, result.stdout + result.stderr
     assert ": 2 cells" in result.stdout  # one start per fold
     assert "2 of 6 cells need no training, 4 do" in result.stdout
+
+
+def test_losses_that_began_elsewhere_are_run_again_with_their_start(segrisk, finished, tmp_path):
+    # As if trained on another type of processor, where the starts come to other weights.
+    kept, out, file = tmp_path / "kept", tmp_path / "out", tmp_path / "study.yaml"
+    segrisk("study", "export", "--out", finished[0] / "out", "--to", kept)
+    for path in [*kept.glob("cells/*/manifest.json"), *kept.glob("cells/*/cell.json")]:
+        content = json.loads(path.read_text())
+        is_start = "scores.csv" not in content and not (path.parent / "scores.csv").exists()
+        if path.name == "manifest.json" and is_start:
+            content["weights.pt"] = "elsewhere"
+        if "began_from" in content:
+            content["began_from"] = "elsewhere"
+        path.write_text(json.dumps(content))
+    for path in kept.glob("cells/*/cell.json"):
+        manifest = json.loads((path.parent / "manifest.json").read_text())
+        manifest["cell.json"] = file_digest(path)
+        (path.parent / "manifest.json").write_text(json.dumps(manifest))
+    file.write_text(yaml.safe_dump({**TINY, "losses": [*TINY["losses"], "soft_jaccard"]}))
+    result = segrisk("study", "run", file, "--out", out, "--reuse", kept)
+    assert "4 of 8 cells need no training, 4 do" in result.stdout
+    again = re.findall(r"run again  (.*): its start came out otherwise here", result.stdout)
+    assert len(again) == 4 and all("cross_entropy" in t or "soft_dice" in t for t in again)
+    rows = (out / "report" / "scores.csv").read_text().splitlines()
+    assert set((finished[0] / "out" / "report" / "scores.csv").read_text().splitlines()) < set(rows)
 
 
 def test_a_sum_of_losses_is_a_loss_of_a_study():

@@ -23,6 +23,7 @@ class View(Protocol):
 
     def update(self, running: Sequence[Cell]) -> None: ...
     def ended(self, cell: Cell, failure: str | None) -> None: ...
+    def discarded(self, cells: Sequence[Cell], why: str) -> None: ...
 
 
 @dataclass
@@ -33,13 +34,14 @@ class Engine:
     store: Store
     workers: int
     view: View
+    cells: Sequence[Cell] = ()
     waiting: list[Cell] = field(default_factory=list)
     running: dict[Future[None], Cell] = field(default_factory=dict)
     attempts: dict[str, int] = field(default_factory=dict)
 
     def run(self, cells: Sequence[Cell]) -> None:
         """Run what is missing of `cells`; failures are left in the store, the others go on."""
-        self.waiting = self.store.missing(cells)
+        self.cells, self.waiting = cells, self.store.missing(cells)
         pool = started(self.workers, enter)
         try:
             while self.waiting or self.running:
@@ -83,6 +85,10 @@ class Engine:
     def _end(self, cell: Cell, error: BaseException | None) -> None:
         if error is None:
             self.view.ended(cell, None)
+            begun = [other for other in self.cells if other.start == cell.key]
+            if stale := self.store.discard_stale(begun):
+                self.waiting += [other for other in stale if other not in self.waiting]
+                self.view.discarded(stale, "its start came out otherwise here")
             return
         if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EROFS, errno.EDQUOT}:
             raise unwritable(self.store, error) from error

@@ -87,6 +87,8 @@ def _train(
     store.forget_failures()
     for title in store.discard_damaged(cells):
         console.print(f"damaged, run again: {title}", highlight=False)
+    for cell in store.discard_stale(cells):
+        console.print(f"run again: {cell.title}, which began from other weights", highlight=False)
     todo = store.missing(cells)
     console.print(
         f"{len(cells) - len(todo)} of {len(cells)} cells need no training, {len(todo)} do; "

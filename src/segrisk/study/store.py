@@ -16,6 +16,7 @@ from segrisk.study.plan import Cell, describe
 
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.pt"
+CELL = "cell.json"
 LOCK = ".lock"
 
 
@@ -55,6 +56,11 @@ class Store:
         """Whether other cells can begin from this one; exported cells come without weights."""
         return self.is_finished(key) and (self.finished(key) / WEIGHTS).exists()
 
+    def weights_digest(self, key: str | None) -> str | None:
+        """The hash of the weights that a cell came to: an export without them still tells it."""
+        path = self.finished(key or "") / MANIFEST
+        return _read(path).get(WEIGHTS) if key and path.exists() else None
+
     def missing(self, cells: Sequence[Cell]) -> list[Cell]:
         """The cells to run: those without scores, and what they begin from, back to its start."""
         begins_from = {cell.key: cell.start for cell in cells}
@@ -91,11 +97,28 @@ class Store:
             shutil.rmtree(self.finished(cell.key))
         return [cell.title for cell in damaged]
 
+    def discard_stale(self, cells: Sequence[Cell]) -> list[Cell]:
+        """Remove finished cells that began from weights which their start no longer has.
+
+        A start that is trained again for its weights comes out otherwise on another type of
+        processor; the losses of one fold and seed must share one start.
+        """
+        stale = [cell for cell in cells if self._is_stale(cell)]
+        for cell in stale:
+            shutil.rmtree(self.finished(cell.key))
+        return stale
+
+    def _is_stale(self, cell: Cell) -> bool:
+        now, path = self.weights_digest(cell.start), self.finished(cell.key) / CELL
+        # Cells of old versions do not tell.
+        began = _read(path).get("began_from") if path.exists() else None
+        return None not in {now, began} and now != began
+
     def _sound(self, folder: Path) -> bool:
         if not folder.exists():
             return True
         try:
-            manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+            manifest = _read(folder / MANIFEST)
             # Exported cells come without their weights.
             return all(
                 (name == WEIGHTS and not (folder / name).exists())
@@ -135,7 +158,7 @@ class Store:
         path = self.root / "study.json"
         if not path.exists():
             raise StoreError(f"{self.root}: holds no study; 'segrisk study run' makes one")
-        return json.loads(path.read_text(encoding="utf-8"))
+        return _read(path)
 
     def declare(self, study: Study, cells: Sequence[Cell]) -> None:
         """Record the study. What is tested stays as declared once the first score is there."""
@@ -154,6 +177,10 @@ class Store:
 
     def _has_scores(self) -> bool:
         return any((self.root / "cells").glob("*/scores.csv"))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 @contextmanager

@@ -93,6 +93,11 @@ class LiveView:
         elif not self._console.is_terminal:
             self._console.print(f"done  {cell.title}  ({state.text})", highlight=False)
 
+    def discarded(self, cells: Sequence[Cell], why: str) -> None:
+        """Leave a line for each finished cell that must be run again."""
+        for cell in cells:
+            self._console.print(f"run again  {cell.title}: {why}", highlight=False)
+
     def _state(self) -> "_State":
         current = status(self._store, self._cells)
         left = seconds_left(self._store, current, self._workers)

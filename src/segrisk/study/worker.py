@@ -24,7 +24,7 @@ from segrisk.networks import begin_at
 from segrisk.scores import RISKS, SURROGATES, Score, write_scores
 from segrisk.study.config import Task
 from segrisk.study.plan import Cell
-from segrisk.study.store import WEIGHTS, Store
+from segrisk.study.store import CELL, WEIGHTS, Store
 from segrisk.training import checkpoint
 from segrisk.training.fit import Epoch, Examples, Progress, State, Training, fit
 from segrisk.training.predict import mask_at, predict, probabilities_at
@@ -59,7 +59,8 @@ def run_cell(work: Work) -> None:
     folder = store.begin(cell.key)
     run = _decide if cell.kind == "decision" else _train
     run(work, folder)
-    write_json(folder / "cell.json", {"title": cell.title, "key": cell.key})
+    began_from = {"began_from": store.weights_digest(cell.start)} if cell.start else {}
+    write_json(folder / CELL, {"title": cell.title, "key": cell.key, **began_from})
     store.commit(cell.key)
 
 
