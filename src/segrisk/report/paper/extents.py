@@ -19,6 +19,9 @@ from segrisk.statistics import (
 )
 from segrisk.statistics.equivalence import GROUPS_FOR_EQUIVALENCE
 
+ONE_TEST = "1 test"
+"""The family of what is tested alone."""
+
 
 def mean_difference(
     summary: Summary, task: TaskInfo, pairs: Sequence[tuple[str, str]]
@@ -92,7 +95,7 @@ def of_larger_half(summary: Summary, task: TaskInfo, difference: np.ndarray) -> 
         low=interval.low,
         high=interval.high,
         p_adjusted=test.p,
-        family="1 test",
+        family=ONE_TEST,
         equivalent=same.equivalent,
         margin=plan.margin,
         alpha=plan.alpha,

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from segrisk.report.paper.extents import ONE_TEST
 from segrisk.report.paper.factors import Design
 from segrisk.report.paper.judge import Claims, Judgement
 from segrisk.report.paper.rule import Evidence
@@ -73,7 +74,8 @@ def part_words(part: Evidence) -> str:
 def sample(part: Evidence) -> str:
     """The family of a part, and how many cases it rests on."""
     grouped = f" in {part.n_groups} groups" if part.n_groups < part.n_cases else ""
-    return f" (Holm over {part.family}; n = {part.n_cases} cases{grouped})"
+    family = "one test" if part.family == ONE_TEST else f"Holm over {part.family}"
+    return f" ({family}; n = {part.n_cases} cases{grouped})"
 
 
 def _n(value: float) -> str:
