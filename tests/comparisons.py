@@ -7,8 +7,9 @@ import numpy as np
 from rich.console import Console
 
 from mask_trees import AFFINE, write
+from segrisk.compare.asked import comparison
 from segrisk.compare.request import Request
-from segrisk.compare.run import comparison, run_comparison
+from segrisk.compare.run import run_comparison
 
 
 def write_mask(path: Path, mask: np.ndarray, affine: np.ndarray = AFFINE) -> None:

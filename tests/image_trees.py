@@ -62,11 +62,11 @@ def brats2018(root: Path) -> Path:
     return root
 
 
-def isles(root: Path, sensor: str, maps: tuple[str, ...], case: str) -> Path:
+def isles(root: Path, sensor: str, maps: tuple[str, ...], case: str, count: int = 2) -> Path:
     """An archive of SMIR: each map in a folder of its name and number, scaled floats, and 4D."""
     number = 128000 if sensor == "MR" else 345000
     prefix = "VSD.Brain.XX.O." if sensor == "MR" else "SMIR.Brain.XX.O."
-    for index in range(1, 3):
+    for index in range(1, count + 1):
         for place, kind in enumerate((*maps, f"{sensor}_4DPWI", "OT")):
             number += 1
             name = f"{prefix}{kind}.{number}"

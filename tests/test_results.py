@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from segrisk.report.write import OURS
 from segrisk.study.run import report_study
 
 ROOT = Path(__file__).parents[1]
@@ -19,3 +20,4 @@ def test_the_tables_of_the_results_page_are_those_of_the_committed_scores(name, 
     page = (ROOT / "docs/results.md").read_text(encoding="utf-8")
     table, caption = (out / "report/table1.md").read_text(encoding="utf-8").split("\n\n")[1:3]
     assert table in page and caption in page
+    assert {path.name for path in (out / "report").iterdir()} <= OURS

@@ -1,7 +1,9 @@
 """A study that is as small as one can be, and the way to run it in a process of its own."""
 
 import os
+import signal
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,3 +30,16 @@ def command(*arguments) -> list[str]:
 
 def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT / "src"), "COLUMNS": "200", "NO_COLOR": "1"}
+
+
+def kill_when(process, reached, limit=120):
+    """Kill a run, and whatever it started, without warning as soon as `reached()`."""
+    deadline = time.monotonic() + limit
+    while not reached():
+        if process.poll() is not None:
+            return False
+        assert time.monotonic() < deadline, "the run did not get there"
+        time.sleep(0.002)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    return True

@@ -130,7 +130,13 @@ def status(out: Out) -> None:
 
 
 @study_app.command()
-def report(out: Out) -> None:
+def report(
+    out: Out,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="What `predict` wrote: the page then shows cases."),
+    ] = None,
+) -> None:
     """Write the report again from what is there: tables, tests, figures and the page.
 
     Example: `segrisk study report --out results/quick`
@@ -138,7 +144,7 @@ def report(out: Out) -> None:
     with clear_errors("study"):
         from segrisk.study.run import report_study
 
-        report_study(out, Console())
+        report_study(out, Console(), predictions)
 
 
 @study_app.command()

@@ -111,15 +111,15 @@ def _of_name(name: str, size: Sequence[int], channels: int) -> Table:
 
 def _of_study(file: Path, channels: int) -> list[Table]:
     from segrisk.networks.layers import layers
-    from segrisk.study.config import read_study
+    from segrisk.study.reading import read_study
 
     # A study may name a module beside it, or in the folder that the command is run from.
     sys.path[:0] = [str(file.resolve().parent), str(Path.cwd())]
     return [
         _layers(
             f"{name}: {task.network.name}",
-            layers(task.network, size=task.size, channels=channels),
-            task.size,
+            layers(task.network, size=task.window, channels=channels),
+            task.window,
             channels,
         )
         for name, task in read_study(file).tasks.items()

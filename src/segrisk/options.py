@@ -68,6 +68,9 @@ Columns = Annotated[
 Out = Annotated[
     Path, typer.Option("--out", metavar="FOLDER", help="For the report.", show_default=False)
 ]
+NoOut = Annotated[
+    Path | None, typer.Option("--out", metavar="FOLDER", help="Of the comparison; not written.")
+]
 Images = Annotated[
     Path | None, typer.Option(metavar="FOLDER", help="Images of the cases, to look at.")
 ]
@@ -126,9 +129,9 @@ def request(given: Mapping[str, Any]) -> "Request":
         scores=tuple(given["scores"] or ()),
         labels=numbers(given["labels"] or ""),
         columns=dict(pairs("--column", given["column"] or ())),
-        task=given.get("task", ""),
-        metric=next(iter(given.get("metric") or ()), "dice"),
-        resample_to=given["out"] / "resampled" if given.get("resample") else None,
+        task=given["task"],
+        metric=next(iter(given["metric"] or ()), "dice"),
+        resample_to=(given["out"] or Path()) / "resampled" if given["resample"] else None,
         **{name: given[name] for name in SHARED},
     )
 

@@ -1,5 +1,6 @@
 """`segrisk doctor` as a person meets it, on small trees and on real data."""
 
+import inspect
 import shutil
 
 import nibabel as nib
@@ -11,6 +12,8 @@ from mask_trees import flat, write
 from segrisk.commands import app
 from segrisk.compare.doctor import doctor, gather
 from segrisk.compare.request import Request, numbers, pairs
+from segrisk.compare_app import compare
+from segrisk.compare_app import doctor as doctor_command
 from segrisk.data.errors import DataError
 
 
@@ -49,6 +52,29 @@ def test_faults_are_listed_and_the_status_is_2(run, tmp_path):
         code == 2 and lines[0] == "fault: B: has no prediction for 1 of 2 cases (b): predict them"
     )
     assert run(*MODELS, "--extra", "leave-out")[0] == 0
+
+
+def test_the_options_of_a_comparison_can_be_given_to_the_doctor():
+    options = [inspect.signature(command).parameters for command in (compare, doctor_command)]
+    assert set(options[0]) == set(options[1])
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("--region core=4", "fault: --region core: no reference of labels_x holds 4: it holds 1"),
+        ("--ignore 1", "fault: --ignore 1: is the only label of labels_x"),
+        ("--ignore 9", "note: no reference holds 9, which is to be ignored"),
+        ("--unit group_mean", "fault: --unit group_mean is over the means of groups, but every"),
+        ("--metric nsd", "fault: "),
+        ("--out new --margin 0.02 --alpha 0.1 --seed 3", "sound; 2 cases, models: A, B"),
+    ],
+)
+def test_the_doctor_finds_what_a_comparison_would_refuse(run, tmp_path, asked, said):
+    code, lines = run(*MODELS, *asked.split())
+    assert any(line.startswith(said) for line in lines), lines
+    assert code == (2 if said.startswith("fault") else 0)
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_name_that_looks_like_markup_is_printed_as_it_is(run, tmp_path):

@@ -10,8 +10,11 @@ from typer.testing import CliRunner
 
 from mask_trees import ball, flat, write
 from segrisk.commands import app
-from segrisk.compare import run as comparing
+from segrisk.compare.asked import comparison, examine
+from segrisk.compare.doctor import gather
 from segrisk.compare.layouts import find_masks
+from segrisk.compare.request import Request
+from segrisk.metrics import Region
 
 MODELS = ("--reference", "labels", "--model", "A=A", "--model", "B=B")
 
@@ -211,18 +214,18 @@ def test_what_is_asked_of_masks(here, arguments):
 
 
 def test_regions_that_overlap_are_scored_each_for_itself(here):
-    request = comparing.Request(here / "labels", (("A", here / "A"),))
-    regions = (comparing.Region("whole", (1, 2)), comparing.Region("core", (1,)))
-    asked = comparing.comparison(request, here / "out", regions=regions)
-    gathered = comparing.gather(request)
-    assert comparing._checked(asked, gathered) == gathered
+    request = Request(here / "labels", (("A", here / "A"),))
+    regions = (Region("whole", (1, 2)), Region("core", (1,)))
+    asked = comparison(request, here / "out", regions=regions)
+    gathered = gather(request)
+    assert examine(asked, gathered) == []
 
 
 def test_an_ignored_label_that_is_nowhere_is_noted(here):
-    request = comparing.Request(here / "labels", (("A", here / "A"),))
-    asked = comparing.comparison(request, here / "out", ignore=9)
-    checked = comparing._checked(asked, comparing.gather(request))
-    assert checked.notes[-1] == "no reference holds 9, which is to be ignored"
+    request = Request(here / "labels", (("A", here / "A"),))
+    asked = comparison(request, here / "out", ignore=9)
+    (found,) = examine(asked, gather(request))
+    assert found.text == "no reference holds 9, which is to be ignored" and not found.stops
 
 
 @pytest.mark.parametrize("option", ["--region x=1", "--ignore 2", "--convention monai"])
@@ -245,7 +248,7 @@ def test_a_full_disk_and_a_cut_off_declaration(here, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device", "new/report.html")
 
-    monkeypatch.setattr(comparing, "write_report", full)
+    monkeypatch.setattr("segrisk.compare.run.write_report", full)
     status, output = said("compare", "--scores", "s.csv", "--out", "new")
     assert status == 2
     assert "new/report.html: cannot be written (No space left on device): free space" in output

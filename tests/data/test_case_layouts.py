@@ -345,9 +345,9 @@ def test_several_targets_need_a_choice_and_missing_masks_are_named(tmp_path):
 
 
 def test_a_study_of_slices_refuses_volumes_and_of_volumes_slices(brats, tmp_path):
-    refused(brats, r"has shape \(8, 7, 6\), and the `size` of its task has 2 sides: give it 3",
-            dimensions=2)  # fmt: skip
-    refused(clinic(tmp_path / "c"), r"the `size` of its task has 3 sides: give it 2", dimensions=3)
+    said = "and the `size` or `patch` of its task has"
+    refused(brats, rf"has shape \(8, 7, 6\), {said} 2 sides: give it 3", dimensions=2)
+    refused(clinic(tmp_path / "c"), f"{said} 3 sides: give it 2", dimensions=3)
 
 
 # Orientation, spacing and scale

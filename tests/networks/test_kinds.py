@@ -19,8 +19,8 @@ from segrisk.networks.isensee import Isensee
 from segrisk.networks.layers import check, layers, parameters
 from segrisk.networks.vgg import SHAPES, VGG16, adapted
 from segrisk.networks.weights import WeightsWarning
-from segrisk.study.config import load_study
 from segrisk.study.plan import plan, prepare_tasks
+from segrisk.study.reading import load_study
 from tiny_study import TINY
 
 OWN = """

@@ -16,7 +16,7 @@ from segrisk.report.marks import Marks, marks
 from segrisk.report.results import CaseInfo, Model, Results, StatisticsPlan
 from segrisk.report.summary import conclusions_changed, summarise
 from segrisk.report.tables import all_tables, console_tables, latex, markdown
-from segrisk.report.write import write_report
+from segrisk.report.write import OURS, write_report
 from segrisk.scores import Score
 from segrisk.statistics import bootstrap_test, holm, paired_bootstrap, sign_flip_test
 
@@ -226,6 +226,26 @@ def test_captions_say_what_was_run():
     assert "Holm-adjusted (over 10 comparisons of dice)" in all_tables(summary)[1].caption
 
 
+def test_marks_of_table_1_alone_may_come_from_the_paper_s_bootstrap():
+    results = make([0.6, 0.61], models=FIVE[1:3], count=12, noise=0.03)
+    (pair, _) = summarise(results).by_loss.pairs
+    assert pair.p_bootstrap < pair.test.p
+    between = (pair.p_bootstrap + pair.test.p) / 2
+    ours = summarise(replace(results, plan=StatisticsPlan(alpha=between)))
+    plan = StatisticsPlan(alpha=between, marks="bootstrap")
+    paper = summarise(replace(results, plan=plan))
+    key = ("polyps", "dice", "dice")
+    assert not ours.by_loss.raw[key].bold and paper.by_loss.raw[key].bold
+    assert not paper.by_loss.corrected[key].bold
+    assert paper.by_loss.pairs == ours.by_loss.pairs  # nothing else follows it
+    first, second, *_ = (table.caption for table in all_tables(paper))
+    assert "paired bootstrap of the mean difference over cases, resampling cases 9,999" in first
+    assert "two-sided sign-flip test" in second and "bootstrap" not in second
+    assert "Marks" in dict(captions.conventions(paper))
+    assert "Marks" not in dict(captions.conventions(ours))
+    assert plan.declared["marks"] == "bootstrap" and "marks" not in StatisticsPlan().declared
+
+
 @pytest.mark.parametrize(("count", "text"), [(5, "cannot fall below 2/2^5 = 0.0625"), (20, "few")])
 def test_captions_warn_of_few_cases(count, text):
     summary = summarise(make([0.5, 0.6], models=FIVE[1:3], count=count))
@@ -295,3 +315,27 @@ def test_the_report_is_whole_self_contained_and_the_same_again(tmp_path):
     assert len(rows) == 2 * 2 * 2 * 10
     assert {row["selection"] for row in rows} == {"validation loss", "validation Dice"}
     assert all(0 <= float(row["p_bootstrap"]) <= 1 for row in rows)
+
+
+def test_a_folder_holds_what_the_newest_report_wrote_and_what_is_not_ours(tmp_path):
+    more = replace(make([0.5, 0.6], models=FIVE[1:3], tasks=("a", "b")), provenance={"torch": "2"})
+    (tmp_path / "notes.txt").write_text("mine")
+    write_report(more, tmp_path)
+    first = {path.name for path in tmp_path.iterdir()}
+    assert "ranking_across.csv" in first and first - OURS == {"notes.txt"}
+    assert "notes.txt" in (tmp_path / "report.html").read_text()
+    write_report(make([0.5, 0.6], models=FIVE[1:3], count=12), tmp_path)
+    gone = {"ranking_across.csv", "provenance.json", "figure1.png", "figure1.svg"}
+    left = {path.name for path in tmp_path.iterdir()}
+    assert {name for name in first - left if not name.endswith("parquet")} == gone
+    assert "ranking_across" not in (tmp_path / "report.html").read_text()
+
+
+def test_the_ranking_across_data_sets_is_a_table_too(tmp_path):
+    results = make([0.5, 0.6], models=FIVE[1:3], tasks=("a", "b"))
+    write_report(results, tmp_path)
+    text = (tmp_path / "table1.md").read_text()
+    assert "**Ranking across data sets by Dice score**" in text
+    assert "|  | mean rank | 2.00 | 1.00 |" in text and "|  | P(best) | 0.00 | 1.00 |" in text
+    assert "Ranking across data sets" in (tmp_path / "table1.tex").read_text()
+    assert "Ranking across" not in markdown(all_tables(summarise(results))[-1])

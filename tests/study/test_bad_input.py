@@ -14,10 +14,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from segrisk.commands import app
-from segrisk.study.config import LATER, OF_FOLDERS, Task
 from segrisk.study.engine import Engine
 from segrisk.study.plan import task_cases
 from segrisk.study.store import Store, StoreError
+from segrisk.study.task import LATER, Task
 from tiny_study import TINY
 
 FOLDERS = {"tasks": {"mine": {"folder": "data", "size": [16, 16]}}}
@@ -119,6 +119,56 @@ def changed(**changes):
             changed(tasks={"a": {"folder": "x", "groups": "$NO_SUCH/g", "size": [16, 16]}}),
             "'tasks.a.groups' names $NO_SUCH, which is not set",
         ),
+        (
+            changed(tasks={"a": {"folder": "x"}}),
+            "'tasks.a': give a `size`, to which every case is resized, or a `patch`, where every",
+        ),
+        (
+            changed(tasks={"a": {"folder": "x", "patch": [16, 17]}}),
+            "patch [16, 17]: a network of 2 levels needs sides that are multiples of 2",
+        ),
+        (
+            changed(tasks={"a": {"folder": "x", "patch": {"size": [16, 16], "overlp": 0.5}}}),
+            "unknown key 'tasks.a.patch.overlp'; did you mean 'overlap'?",
+        ),
+        (
+            changed(tasks={"a": {"folder": "x", "patch": {"size": [16, 16], "overlap": 1}}}),
+            "'tasks.a.patch.overlap': Input should be less than 1, got 1",
+        ),
+        (
+            changed(tasks={"a": {"phantom": "molar", "size": [32, 32], "patch": [16, 16, 16]}}),
+            "size [32, 32] has 2 dimensions, and patch [16, 16, 16] has 3: give both as many",
+        ),
+        (
+            changed(tasks={"a": {"phantom": "molar", "patch": [16, 16]}}),
+            "'tasks.a': a phantom is drawn at a `size`: give it one",
+        ),
+        (
+            changed(preprocessing={"crop": "foreground"}),
+            "'tasks.molar.preprocessing.crop': Input should be 'none' or 'nonzero', got 'foregrou",
+        ),
+        (
+            changed(preprocessing={"normalize": "zscore"}),
+            "unknown key 'preprocessing.normalize'; did you mean 'normalise'?",
+        ),
+        (
+            changed(preprocessing={"spacing_mm": [1, 1]}),
+            "`size` and `preprocessing.spacing_mm` both say what grid a case gets: remove one",
+        ),
+        (
+            changed(
+                tasks={"a": {"folder": "x", "patch": [16, 16]}},
+                preprocessing={"spacing_mm": [1, 1, 0]},
+            ),
+            "'tasks.a.preprocessing.spacing_mm.2': Input should be greater than 0, got 0",
+        ),
+        (
+            changed(
+                tasks={"a": {"folder": "x", "patch": [16, 16]}},
+                preprocessing={"spacing_mm": [1, 1, 1]},
+            ),
+            "preprocessing.spacing_mm [1.0, 1.0, 1.0] has 3 dimensions, and patch [16, 16] has 2",
+        ),
         (changed(folds="many"), "'folds': Input should be a valid integer"),
         (changed(folds=1), "'folds': Input should be greater than or equal to 2, got 1"),
         (changed(statistics={"primary": "dise"}), "metric 'dise' must be one of the metrics"),
@@ -153,6 +203,24 @@ def test_a_missing_study_file_is_named(no_training, tmp_path):
     arguments = ["study", "run", str(tmp_path / "no.yaml"), "--out", str(tmp_path / "out")]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 2 and "no.yaml: cannot be read (No such file" in result.output
+
+
+def test_a_patch_of_more_dimensions_than_the_images_is_refused(run, no_training, folder):
+    network = {"name": "unet", "channels": [4, 8]}
+    task = {"folder": "data", "patch": [16, 16, 16], "network": network}
+    code, output = run(changed(tasks={"mine": task}))
+    assert code == 2, output
+    assert "has shape (16, 16), and the `size` or `patch` of its task has 3 sides: give i" in output
+
+
+def test_a_crop_that_takes_foreground_is_refused(run, no_training, folder):
+    image = np.zeros((16, 16), np.uint8)
+    image[6:, 6:] = 9
+    Image.fromarray(image).save(folder / "images" / "c03.png")
+    task = {"folder": "data", "patch": [16, 16], "preprocessing": {"crop": "nonzero"}}
+    code, output = run(changed(tasks={"mine": task}))
+    assert code == 2 and "case c03: " in output, output
+    assert "foreground voxels lie outside of the box of nonzero voxels: leave out `crop" in output
 
 
 def spoil_shape(folder):
@@ -310,7 +378,7 @@ def test_the_same_image_in_two_groups_is_refused(run, no_training, folder):
 
 def test_a_study_of_before_these_keys_keeps_its_record_and_its_hash():
     task = Task(folder="x", size=(16, 16))
-    assert not set(task.model_dump(mode="json")) & {*OF_FOLDERS, *LATER}
+    assert not set(task.model_dump(mode="json")) & {*LATER, "spread"}
     drawn = Task(phantom="molar", size=(16, 16), spread=0, factors={"size": "uniform"})
     kept = drawn.model_dump(mode="json")
     assert kept["spread"] == 0 and kept["factors"] == {"size": "uniform"}

@@ -52,6 +52,14 @@ def test_the_masks_score_what_the_study_says(finished, segrisk, tmp_path):
         if s.metric == "dice"
     }
     assert scored(tmp_path / "masks") == pytest.approx(expected, abs=1e-12)
+    shutil.copytree(out, tmp_path / "out")  # `finished` is for all
+    page = tmp_path / "out/report/report.html"
+    assert 'class="view"' not in page.read_text()
+    result = segrisk(
+        "study", "report", "--out", tmp_path / "out", "--predictions", tmp_path / "masks"
+    )
+    assert result.returncode == 0, result.stderr
+    assert 'class="view"' in page.read_text()
 
 
 def test_volumes_keep_the_header_of_their_label(segrisk, tmp_path):

@@ -16,7 +16,7 @@ from segrisk.files import file_digest, write_json
 from segrisk.scores import COLUMNS, read_scores
 from segrisk.study.config import LossChoice
 from segrisk.study.store import Store, export
-from tiny_study import TINY, command, environment
+from tiny_study import TINY, command, environment, kill_when
 
 REPORT = {
     "scores.csv",
@@ -191,19 +191,6 @@ def test_an_export_does_not_say_where_the_data_lies(tmp_path):
         "polyps": {"folder": "polyps", "network": {"weights": "vgg16-397923af.pth"}},
         "molar": {"folder": None, "network": unet},
     }
-
-
-def kill_when(process, reached, limit=120):
-    """Kill a run, and whatever it started, without warning as soon as `reached()`."""
-    deadline = time.monotonic() + limit
-    while not reached():
-        if process.poll() is not None:
-            return False
-        assert time.monotonic() < deadline, "the run did not get there"
-        time.sleep(0.002)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    return True
 
 
 def test_killed_at_several_points_the_same_command_ends_with_the_same_bytes(finished, tmp_path):

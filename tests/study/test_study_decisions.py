@@ -17,8 +17,8 @@ from segrisk.losses import LovaszJaccard, SoftJaccard
 from segrisk.networks import UNet
 from segrisk.scores import read_scores
 from segrisk.similarity import Confusion, dice, jaccard
-from segrisk.study.config import load_study
 from segrisk.study.plan import restore
+from segrisk.study.reading import load_study
 from segrisk.study.store import Store
 from segrisk.training import checkpoint
 from segrisk.training.predict import predict

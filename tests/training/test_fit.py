@@ -12,7 +12,8 @@ from segrisk.losses import CrossEntropy, LovaszJaccard
 from segrisk.networks import UNet
 from segrisk.training import checkpoint
 from segrisk.training.config import Augmentation, Phase
-from segrisk.training.fit import Best, Epoch, Examples, State, Training, finished, fit
+from segrisk.training.examples import Examples
+from segrisk.training.fit import Best, Epoch, State, Training, finished, fit
 
 FABRIC = Fabric(accelerator="cpu", devices=1)
 

@@ -53,9 +53,17 @@ class Gathered:
 class Diagnosis:
     """What was found: `faults` stop a comparison, `notes` are what it would resolve by policy."""
 
-    models: tuple[str, ...]
-    n_cases: int
+    gathered: Gathered
     findings: tuple[Finding, ...]
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        return self.gathered.models
+
+    @property
+    def n_cases(self) -> int:
+        rows = self.gathered.cases or self.gathered.scores
+        return len({(row.task, row.case) for row in rows})
 
     @property
     def faults(self) -> tuple[Finding, ...]:
@@ -78,9 +86,7 @@ class _Found:
 def doctor(request: Request, report: Report = lambda done, of: None) -> Diagnosis:
     """Explain every fault of the input; nothing is computed, and nothing is written."""
     found = _find(request, report)
-    gathered = found.gathered
-    count = len({(row.task, row.case) for row in gathered.cases or gathered.scores})
-    return Diagnosis(gathered.models, count, tuple(found.findings))
+    return Diagnosis(found.gathered, tuple(found.findings))
 
 
 def gather(request: Request, report: Report = lambda done, of: None) -> Gathered:

@@ -4,85 +4,44 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from segrisk import __version__
+from segrisk.compare.asked import Comparison, examine, score_plan
 from segrisk.compare.doctor import Gathered, gather
 from segrisk.compare.evaluate import Evaluation, ScorePlan, evaluate
 from segrisk.compare.layouts import image_in
-from segrisk.compare.request import Request, some
+from segrisk.compare.request import refuse_if, some
 from segrisk.compare.show import progress
-from segrisk.compare.views import Views
 from segrisk.data.errors import DataError
 from segrisk.files import digest, write_json
-from segrisk.metrics import CONVENTIONS, Region
-from segrisk.names import nearest
-from segrisk.report.results import Alternative, CaseInfo, Model, Results, StatisticsPlan
+from segrisk.metrics import CONVENTIONS
+from segrisk.report.results import Alternative, CaseInfo, Model, Results
 from segrisk.report.summary import Summary
 from segrisk.report.tables import console_tables
+from segrisk.report.views import Views
 from segrisk.report.write import PAGE, write_report
 from segrisk.scores import Score
-from segrisk.statistics import Unit
 
 DECLARED = "comparison.json"
 CACHE = "cache"
 UNKNOWN = float("nan")
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """What `segrisk compare` is asked for.
-
-    Without `regions`, those of a dataset.json are scored, or each label of the references.
-    """
-
-    request: Request
-    out: Path
-    statistics: StatisticsPlan
-    regions: tuple[Region, ...] = ()
-    ignore: int | None = None
-    convention: str = "segrisk"
-    surface_tolerance_mm: float | None = None
-    images: Path | None = None
-    workers: int = 1
-
-
-def comparison(
-    request: Request,
-    out: Path,
-    *,
-    metrics: tuple[str, ...] = (),
-    primary: str | None = None,
-    margin: float = 0.01,
-    alpha: float = 0.05,
-    resamples: int = 9999,
-    seed: int = 0,
-    unit: Unit = "case",
-    workers: int | None = None,
-    **given: Any,
-) -> Comparison:
-    """A comparison with its defaults filled in; DataError where what is tested makes no sense."""
-    metrics = metrics or StatisticsPlan.metrics
-    primary = primary or metrics[0]
-    if primary not in metrics:
-        hint = nearest(primary, metrics)
-        raise DataError([f"the primary metric '{primary}' is not among the metrics{hint}"])
-    plan = StatisticsPlan(primary, metrics, alpha, margin, resamples, seed, unit)
-    workers = workers or len(os.sched_getaffinity(0))
-    return Comparison(replace(request, workers=workers), out, plan, workers=workers, **given)
-
-
 def run_comparison(comparison: Comparison, console: Console) -> Summary:
     """Score, test and report; print the tables. DataError with all faults of the input."""
     _check_folder(comparison.out)
     with progress(console) as follow:
-        gathered = _checked(comparison, gather(comparison.request, follow("reading masks")))
-    _check_unit(comparison.statistics.unit, gathered)
-    for text in gathered.notes:
+        gathered = gather(comparison.request, follow("reading masks"))
+    findings = examine(comparison, gathered)
+    refuse_if(findings)
+    notes = (*gathered.notes, *(finding.text for finding in findings))
+    gathered = replace(gathered, notes=notes)
+    for text in notes:
         console.print(f"note: {text}", highlight=False, markup=False, soft_wrap=True)
     if gathered.scores:
         results, views = _of_tables(comparison, gathered), None
@@ -110,20 +69,6 @@ def _check_folder(out: Path) -> None:
     if out.exists() and any(out.iterdir()) and not (out / DECLARED).exists():
         raise DataError(
             [f"{out}: is not empty and holds no comparison: give --out a new or empty folder"]
-        )
-
-
-def _check_unit(unit: Unit, gathered: Gathered) -> None:
-    """Means of groups need groups: DataError where every case is one of its own."""
-    rows = gathered.cases or gathered.scores
-    groups = {(row.task, row.case): (row.task, row.group) for row in rows}.values()
-    if unit == "group_mean" and len(set(groups)) == len(groups):
-        raise DataError(
-            [
-                "--unit group_mean is over the means of groups, but every case is a group of its "
-                "own: give --groups (columns case and group) or a manifest with a column group, or "
-                "leave out --unit"
-            ]
         )
 
 
@@ -155,66 +100,13 @@ def _writing(out: Path) -> Iterator[None]:
         raise DataError([text]) from error
 
 
-# What only masks can be asked for
-
-
-def _checked(comparison: Comparison, gathered: Gathered) -> Gathered:
-    """What was gathered, if what is asked of it can be answered; else DataError."""
-    if gathered.scores:
-        asked = {
-            "--region": bool(comparison.regions),
-            "--ignore": comparison.ignore is not None,
-            "--images": comparison.images is not None,
-            "--nsd-mm": comparison.surface_tolerance_mm is not None,
-            "--convention": comparison.convention != "segrisk",
-        }
-        faults = [
-            f"{option}: tables of scores hold no masks: leave it out, or give --reference"
-            for option, given in asked.items()
-            if given
-        ]
-    else:
-        faults = [*_absent_regions(comparison, gathered), *_wrong_ignore(comparison, gathered)]
-    if faults:
-        raise DataError(faults)
-    held = {value for own in gathered.labels.values() for value in own}
-    if gathered.cases and comparison.ignore not in {None, *held}:
-        text = f"no reference holds {comparison.ignore}, which is to be ignored"
-        return replace(gathered, notes=(*gathered.notes, text))
-    return gathered
-
-
-def _absent_regions(comparison: Comparison, gathered: Gathered) -> Iterator[str]:
-    """Regions that no reference holds: every model would score 1 for marking nothing."""
-    for region in comparison.regions:
-        for task, held in gathered.labels.items():
-            if region.labels and not set(region.labels) & set(held):
-                own = some(map(str, region.labels))
-                yield (
-                    f"--region {region.name}: no reference of {task} holds {own}: it holds "
-                    f"{some(map(str, held))}: correct the labels, or leave the region out"
-                )
-
-
-def _wrong_ignore(comparison: Comparison, gathered: Gathered) -> Iterator[str]:
-    ignore = comparison.ignore
-    if ignore == 0:
-        yield (
-            "--ignore 0: is the background, without which no false positive counts: give the "
-            "value of what nobody labelled"
-        )
-    for task, held in gathered.labels.items():
-        if set(held) == {ignore}:
-            yield f"--ignore {ignore}: is the only label of {task}: nothing is left to score"
-
-
 # Masks
 
 
 def _of_masks(
     comparison: Comparison, gathered: Gathered, console: Console
 ) -> tuple[Results, Views]:
-    plan = _plan(comparison, gathered)
+    plan = score_plan(comparison, gathered)
     what = {
         "statistics": comparison.statistics.declared,
         "scores": _described(plan),
@@ -253,41 +145,6 @@ def _images(comparison: Comparison, gathered: Gathered) -> dict[tuple[str, str],
         if found := image_in(comparison.images, case.case):
             images[case.task, case.case] = found
     return images
-
-
-def _plan(comparison: Comparison, gathered: Gathered) -> ScorePlan:
-    labelling = gathered.labelling
-    regions = comparison.regions or tuple(Region(*region) for region in labelling.regions)
-    ignore = labelling.ignore if comparison.ignore is None else comparison.ignore
-    try:
-        return ScorePlan(
-            metrics=comparison.statistics.metrics,
-            regions=regions or _each_label(gathered, ignore),
-            ignore=ignore,
-            convention=comparison.convention,
-            tolerance_mm=comparison.surface_tolerance_mm,
-        )
-    except ValueError as error:
-        raise DataError([str(error)]) from error
-
-
-def _each_label(gathered: Gathered, ignore: int | None) -> tuple[Region, ...]:
-    """A region for each label, or the foreground where there is one, whatever its value."""
-    labels = {
-        task: tuple(value for value in own if value != ignore)
-        for task, own in gathered.labels.items()
-    }
-    if all(len(own) <= 1 for own in labels.values()):
-        return (Region("foreground"),)
-    if len(set(labels.values())) > 1:
-        held = "; ".join(f"{task}: {some(map(str, own))}" for task, own in labels.items())
-        raise DataError(
-            [
-                f"the tasks hold different labels ({held}): say what is scored in all of them "
-                "(--region NAME=1,2), or compare them one by one"
-            ]
-        )
-    return tuple(Region(str(value), (value,)) for value in next(iter(labels.values())))
 
 
 def _described(plan: ScorePlan) -> dict[str, Any]:
@@ -351,13 +208,6 @@ def _alternatives(evaluation: Evaluation, primary: str) -> list[Alternative]:
 def _of_tables(comparison: Comparison, gathered: Gathered) -> Results:
     found = {score.metric for score in gathered.scores}
     metrics = tuple(name for name in comparison.statistics.metrics if name in found)
-    if comparison.statistics.primary not in found:
-        raise DataError(
-            [
-                f"the tables have no {comparison.statistics.primary}: they hold "
-                f"{some(sorted(found))}; name one with --primary"
-            ]
-        )
     statistics = replace(comparison.statistics, metrics=metrics)
     scores = tuple(score for score in gathered.scores if score.metric in metrics)
     what = {"statistics": statistics.declared, "models": sorted(gathered.models)}

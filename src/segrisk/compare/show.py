@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from rich.console import Console
 from rich.progress import Progress
 
+from segrisk.compare.asked import Comparison, examine
 from segrisk.compare.doctor import Diagnosis, doctor
 from segrisk.compare.inspection import Report
-from segrisk.compare.request import Request
 from segrisk.names import printable
 
 
@@ -24,10 +25,13 @@ def progress(console: Console) -> Iterator[Callable[[str], Report]]:
         yield follow
 
 
-def diagnose(request: Request, console: Console) -> bool:
-    """Examine a request and print what was found; whether a comparison can start."""
+def diagnose(comparison: Comparison, console: Console) -> bool:
+    """Examine what is given and asked, and print what was found; whether it can be compared."""
     with progress(console) as follow:
-        diagnosis = doctor(request, follow("reading masks"))
+        diagnosis = doctor(comparison.request, follow("reading masks"))
+    if diagnosis.n_cases:
+        asked = examine(comparison, diagnosis.gathered)
+        diagnosis = replace(diagnosis, findings=(*diagnosis.findings, *asked))
     show(diagnosis, console)
     return not diagnosis.faults
 

@@ -1,19 +1,28 @@
-"""Prepared tasks: every case at the network's size, in plain files that workers map into memory."""
+"""Prepared tasks: every case as a network sees it, in plain files that workers map into memory."""
 
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import torch
-from monai.transforms import Resize
 
 from segrisk.data.case import Case, Origin
+from segrisk.data.errors import DataError
+from segrisk.data.preprocessing import (
+    DEFAULT,
+    VERSION,
+    Box,
+    Placed,
+    Preprocessing,
+    cropped_away,
+    preprocess,
+)
 from segrisk.files import digest, write_json
 
 
@@ -22,6 +31,8 @@ class Entry:
     """What is known of one prepared case; `offset` is where its own mask begins in `masks.bin`.
 
     `origin` says how its files hold it; None of phantoms, and of tasks prepared long ago.
+    `placed` is where its prepared image lies in it; None where that is the whole of it at the
+    task's size.
     """
 
     id: str
@@ -30,11 +41,43 @@ class Entry:
     shape: tuple[int, ...]
     offset: int
     origin: Origin | None = None
+    placed: Placed | None = None
+
+    @property
+    def box(self) -> Box | None:
+        """The part of the case that its prepared image shows; None of the whole."""
+        return self.placed.box if self.placed else None
+
+
+@dataclass(frozen=True)
+class CaseArrays(Sequence[np.ndarray]):
+    """Arrays (channels, *shape) of cases that differ in shape, one after the other in a file."""
+
+    path: Path
+    dtype: type[np.generic]
+    channels: int
+    shapes: tuple[tuple[int, ...], ...]
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    def __getitem__(self, index: Any) -> Any:
+        """The array of one case, mapped into memory: what is not used of it is not read."""
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"case {index} of {len(self)}")
+        before = self.shapes[: range(len(self))[index]]
+        voxels = sum(prod(shape) for shape in before)
+        offset = voxels * self.channels * np.dtype(self.dtype).itemsize
+        shape = (self.channels, *self.shapes[index])
+        return np.memmap(self.path, self.dtype, "r", offset=offset, shape=shape)
 
 
 @dataclass(frozen=True)
 class PreparedTask:
-    """A task as training and scoring read it. `key` is the hash of the data and the size."""
+    """A task as training and scoring read it. `key` is the hash of the data and its preparation.
+
+    `size` is what every case was resized to; None where each keeps a grid of its own.
+    """
 
     folder: Path
     key: str
@@ -42,17 +85,28 @@ class PreparedTask:
     channels: int
     entries: tuple[Entry, ...]
 
-    @cached_property
-    def images(self) -> np.ndarray:
-        """(cases, channels, *size) float32; each channel has mean 0 and standard deviation 1."""
-        shape = (len(self.entries), self.channels, *self.size)
-        return np.memmap(self.folder / "images.bin", np.float32, "r", shape=shape)
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The grid on which a network sees each case."""
+        if self.size is not None:
+            return (self.size,) * len(self.entries)
+        return tuple(entry.placed.shape for entry in self.entries if entry.placed)
 
     @cached_property
-    def targets(self) -> np.ndarray:
-        """(cases, 1, *size) uint8, the masks at the network's size."""
-        shape = (len(self.entries), 1, *self.size)
-        return np.memmap(self.folder / "targets.bin", np.uint8, "r", shape=shape)
+    def images(self) -> np.ndarray | CaseArrays:
+        """(cases, channels, *size) float32, normalised."""
+        return self._arrays("images.bin", np.float32, self.channels)
+
+    @cached_property
+    def targets(self) -> np.ndarray | CaseArrays:
+        """(cases, 1, *size) uint8, the masks as the network sees them."""
+        return self._arrays("targets.bin", np.uint8, 1)
+
+    def _arrays(self, name: str, dtype: type[np.generic], channels: int) -> np.ndarray | CaseArrays:
+        path = self.folder / name
+        if self.size is None:
+            return CaseArrays(path, dtype, channels, self.shapes)
+        return np.memmap(path, dtype, "r", shape=(len(self.entries), channels, *self.size))
 
     def mask(self, index: int) -> np.ndarray:
         """The mask of one case at its own resolution, boolean."""
@@ -61,12 +115,17 @@ class PreparedTask:
         return np.memmap(path, np.bool_, "r", offset=entry.offset, shape=entry.shape)
 
 
-def prepare(cases: Iterable[Case], size: tuple[int, ...], root: Path) -> PreparedTask:
-    """Resize and normalise `cases`, one at a time, into a folder under `root` named by content.
+def prepare(
+    cases: Iterable[Case],
+    size: tuple[int, ...] | None,
+    root: Path,
+    by: Preprocessing = DEFAULT,
+) -> PreparedTask:
+    """Preprocess `cases`, one at a time, into a folder under `root` named by content.
 
-    Images are resized linearly (smoothed first where they shrink) and normalised per case and
-    channel; masks are resized alike and cut at one half. Whatever faults the cases have are
-    raised by their iterator, and then nothing stays behind.
+    Each is resized to `size`; without it each keeps its own grid, or has the pipeline's spacing.
+    Whatever faults the cases have are raised by their iterator, DataError names those from which
+    the crop would take foreground, and then nothing stays behind.
     """
     root.mkdir(parents=True, exist_ok=True)
     temporary = root / ".preparing"
@@ -79,18 +138,22 @@ def prepare(cases: Iterable[Case], size: tuple[int, ...], root: Path) -> Prepare
             (temporary / "targets.bin").open("wb") as targets,
             (temporary / "masks.bin").open("wb") as masks,
         ):
-            entries, channels = [], 0
+            entries, channels, faults = [], 0, []
             for case in cases:
-                entries.append(_write(case, size, content, images, targets, masks))
+                entry = _write(case, size, by, content, images, targets, masks)
+                faults += _faults(case, entry)
+                entries.append(entry)
                 channels = case.image.shape[0]
-        key = digest({"content": content.hexdigest(), "size": size})
+        if faults:
+            raise DataError(faults)
+        key = digest({"content": content.hexdigest(), "size": size, **_identity(size, by)})
         write_json(
             temporary / "task.json",
             {
                 "key": key,
                 "size": size,
                 "channels": channels,
-                "entries": [asdict(entry) for entry in entries],
+                "entries": [_described(entry) for entry in entries],
             },
         )
         folder = root / key[:16]
@@ -105,20 +168,52 @@ def load_prepared(folder: Path) -> PreparedTask:
     """The task that `prepare` left in `folder`."""
     task = json.loads((folder / "task.json").read_text(encoding="utf-8"))
     entries = tuple(_entry(**entry) for entry in task["entries"])
-    return PreparedTask(folder, task["key"], tuple(task["size"]), task["channels"], entries)
+    size = task["size"] and tuple(task["size"])
+    return PreparedTask(folder, task["key"], size, task["channels"], entries)
 
 
-def _entry(*, shape: list[int], origin: dict | None = None, **rest: Any) -> Entry:
+def _identity(size: tuple[int, ...] | None, by: Preprocessing) -> dict[str, Any]:
+    """What names the pipeline; nothing where it is the first one that there was."""
+    if size is not None and by == DEFAULT:
+        return {}
+    return {"preprocessing": by.model_dump(mode="json"), "version": VERSION}
+
+
+def _faults(case: Case, entry: Entry) -> list[str]:
+    lost = cropped_away(case, entry.box) if entry.box else 0
+    if not lost:
+        return []
+    return [
+        f"case {case.id}: {lost} of its {np.count_nonzero(case.label)} foreground voxels lie "
+        "outside of the box of nonzero voxels: leave out `crop: nonzero`, or correct its mask"
+    ]
+
+
+def _described(entry: Entry) -> dict[str, Any]:
+    described = asdict(entry)
+    if entry.placed is None:
+        del described["placed"]
+    return described
+
+
+def _entry(
+    *, shape: list[int], origin: dict | None = None, placed: dict | None = None, **rest: Any
+) -> Entry:
     if origin is not None:
         scaling = tuple((slope, intercept) for slope, intercept in origin.pop("scaling"))
         spacing = tuple(origin.pop("spacing_mm"))
         origin = Origin(spacing_mm=spacing, scaling=scaling, **origin)
-    return Entry(shape=tuple(shape), origin=origin, **rest)
+    where = None
+    if placed is not None:
+        box = tuple((start, stop) for start, stop in placed["box"])
+        where = Placed(box, tuple(placed["shape"]))
+    return Entry(shape=tuple(shape), origin=origin, placed=where, **rest)
 
 
 def _write(
     case: Case,
-    size: tuple[int, ...],
+    size: tuple[int, ...] | None,
+    by: Preprocessing,
     content: "hashlib._Hash",
     images: BinaryIO,
     targets: BinaryIO,
@@ -128,27 +223,10 @@ def _write(
     content.update(repr(header).encode("utf-8"))
     content.update(np.ascontiguousarray(case.image).data)
     content.update(np.ascontiguousarray(case.label).data)
-    images.write(normalised(resized(case.image, size)).astype(np.float32).tobytes())
-    target = resized(case.label[None].astype(np.float32), size) >= 0.5
-    targets.write(target.astype(np.uint8).tobytes())
+    seen = preprocess(case, size, by)
+    images.write(seen.image.tobytes())
+    targets.write(seen.target.tobytes())
     offset = masks.tell()
     masks.write(np.ascontiguousarray(case.label).tobytes())
-    return Entry(case.id, case.group, case.fraction, case.label.shape, offset, case.origin)
-
-
-def resized(array: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
-    """`array` (channels, *space) on a grid of `size` voxels over the same extent."""
-    if array.shape[1:] == size:
-        return array
-    mode = "bilinear" if len(size) == 2 else "trilinear"
-    shrinks = any(new < old for new, old in zip(size, array.shape[1:], strict=True))
-    resize = Resize(size, mode=mode, anti_aliasing=shrinks)
-    return np.asarray(resize(torch.from_numpy(np.ascontiguousarray(array))))
-
-
-def normalised(image: np.ndarray) -> np.ndarray:
-    """Each channel with mean 0 and standard deviation 1; a constant channel becomes 0."""
-    space = tuple(range(1, image.ndim))
-    mean = image.mean(space, keepdims=True, dtype=np.float64)
-    deviation = image.std(space, keepdims=True, dtype=np.float64)
-    return (image - mean) / np.where(deviation > 0, deviation, 1)
+    placed = seen.placed if _identity(size, by) else None
+    return Entry(case.id, case.group, case.fraction, case.label.shape, offset, case.origin, placed)

@@ -51,6 +51,11 @@ def mask_files(folder: Folder) -> dict[str, Path]:
     return {own.id: own.masks[0] for own in find_cases(folder).files}
 
 
+def image_files(folder: Folder) -> dict[str, Path]:
+    """The file of each case's first channel, by id; as `read_folder` raises."""
+    return {own.id: own.images[0] for own in find_cases(folder).files}
+
+
 @dataclass(frozen=True)
 class _Taste:
     """What is asked of every image: its colour, its channels, and its axes."""
@@ -135,8 +140,8 @@ def _wrong_axes(grid: Grid, dimensions: int | None) -> str | None:
     if dimensions in (None, axes) or is_slice:
         return None
     return (
-        f"{shown(grid.path)}: has shape {grid.space}, and the `size` of its task has "
-        f"{dimensions} sides: give it {axes}"
+        f"{shown(grid.path)}: has shape {grid.space}, and the `size` or `patch` of its task "
+        f"has {dimensions} sides: give it {axes}"
     )
 
 

@@ -17,6 +17,10 @@ ONCE = (
     " A group (patient) counts once, by the mean of its cases, however many they are. Size, risks "
     "and single cases are shown over cases."
 )
+BY_BOOTSTRAP = (
+    "Table 1's come from the paper's paired bootstrap, which rejects too often on few groups. "
+    "Corrected marks and everything that is claimed rest on the sign-flip test."
+)
 ONE_TRAINING = "The tests speak of these trained models: trained again, the same method may differ."
 
 
@@ -43,12 +47,28 @@ def means(summary: Summary) -> str:
 def test(summary: Summary, block: Block) -> str:
     """Which test was run on which unit, how often resampled."""
     plan = summary.results.plan
-    grouped = any(task.n_groups < task.n_cases for task in summary.tasks)
-    unit = "groups of cases (patients)" if grouped else "cases"
     return (
         f"two-sided sign-flip test of the mean difference over {MEAN_OVER[plan.unit]}, flipping "
-        f"{unit}, {_resamples(block.pairs)}, seed {plan.seed}"
+        f"{_units(summary)}, {_resamples(block.pairs)}, seed {plan.seed}"
     )
+
+
+def test_of_marks(summary: Summary, block: Block) -> str:
+    """The same of the test that marks by raw p-values come from."""
+    plan = summary.results.plan
+    if plan.marks == "sign_flip":
+        return test(summary, block)
+    return (
+        "the paper's two-sided paired bootstrap of the mean difference over "
+        f"{MEAN_OVER[plan.unit]}, resampling {_units(summary)} {plan.resamples:,} times, "
+        f"seed {plan.seed}"
+    )
+
+
+def _units(summary: Summary) -> str:
+    """What is independent."""
+    grouped = any(task.n_groups < task.n_cases for task in summary.tasks)
+    return "groups of cases (patients)" if grouped else "cases"
 
 
 def _resamples(pairs: tuple[Pair, ...]) -> str:
@@ -92,10 +112,13 @@ def cautions(summary: Summary) -> list[str]:
     return found
 
 
-def table(summary: Summary, block: Block, *, family: str) -> str:
-    """The caption of a table of means whose marks come from the p-values that `family` names."""
+def table(summary: Summary, block: Block, *, family: str, tested: str) -> str:
+    """The caption of a table of means whose marks come from the p-values that `family` names.
+
+    `tested` says of which test they are.
+    """
     alpha = summary.results.plan.alpha
-    marked = f"Marks: each pair at {family} p < {alpha:g}, {test(summary, block)}."
+    marked = f"Marks: each pair at {family} p < {alpha:g}, {tested}."
     if not block.pairs:
         marked = "One model: nothing is tested."
     return " ".join(
@@ -315,6 +338,7 @@ def conventions(summary: Summary) -> list[tuple[str, str]]:
     )
     if summary.results.post_hoc:
         declared = "Post hoc: the statistics were changed after the first score was there."
+    others = () if plan.marks == "sign_flip" else (("Marks", BY_BOOTSTRAP),)
     return [
         ("Empty masks", f"{_sentence(summary.results.convention)}."),
         (
@@ -327,6 +351,7 @@ def conventions(summary: Summary) -> list[tuple[str, str]]:
             f"{_sentence(test(summary, summary.by_loss))}. It is exact where differences are "
             "symmetric; where failures are all on one side it is right only for many groups.",
         ),
+        *others,
         (
             "Correction",
             f"Holm over all pairs, tasks and labels of a metric. The claims rest on {primary}; "

@@ -12,6 +12,7 @@ from segrisk.statistics import (
     Effect,
     Equivalence,
     GroupSums,
+    MarksTest,
     MaxT,
     PairInterval,
     PairTest,
@@ -87,6 +88,10 @@ class Pair:
     @property
     def worse(self) -> str:
         return {1: self.b, -1: self.a}.get(int(np.sign(self.gain)), "")
+
+    def p_of_marks(self, test: MarksTest) -> float:
+        """The raw p-value of the test that Table 1's marks come from."""
+        return {"sign_flip": self.test.p, "bootstrap": self.p_bootstrap}[test]
 
     def of(self, *names: str) -> bool:
         """Whether it compares these models, in either order."""

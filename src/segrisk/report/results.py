@@ -10,7 +10,8 @@ from segrisk.losses import Family
 from segrisk.metrics import MEASURES
 from segrisk.report.paper.table1 import PaperTask
 from segrisk.scores import Score
-from segrisk.statistics import Unit
+from segrisk.statistics import MarksTest, Unit
+from segrisk.statistics.declared import as_declared
 
 
 @dataclass(frozen=True)
@@ -125,17 +126,13 @@ class StatisticsPlan:
     unit: Unit = "case"
     """What every mean, difference, test and ranking is over."""
 
+    marks: MarksTest = "sign_flip"
+    """The test behind the marks by raw p-values; all else is said by the sign-flip test."""
+
     @property
     def declared(self) -> dict[str, Any]:
-        """What is hashed before the first score.
-
-        Without the unit where it is the case, so that what was declared before there was a choice
-        keeps its hash.
-        """
-        fields = asdict(self)
-        if self.unit == "case":
-            del fields["unit"]
-        return fields
+        """What is hashed before the first score."""
+        return as_declared(asdict(self))
 
 
 @dataclass(frozen=True)

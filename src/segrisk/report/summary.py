@@ -29,7 +29,7 @@ class Block:
     intervals: Mapping[tuple[str, str, str], PairInterval]
     """Of the mean of (task, metric, model); none where there is one group."""
     raw: Mapping[tuple[str, str, str], Marks]
-    """Marks of (task, metric, model) by raw p-values."""
+    """Marks of (task, metric, model) by raw p-values of the test that the plan names for them."""
     corrected: Mapping[tuple[str, str, str], Marks]
     """Marks by Holm-adjusted p-values, of the primary metric only."""
 
@@ -143,7 +143,7 @@ def _block(
     for task in tasks:
         for metric in results.plan.metrics:
             own = [pair for pair in pairs if (pair.task, pair.metric.name) == (task.name, metric)]
-            p_values = [pair.test.p for pair in own]
+            p_values = [pair.p_of_marks(results.plan.marks) for pair in own]
             raw |= _marked(results, task, metric, own, p_values)
             if metric == results.plan.primary:
                 p_values = [pair.p_adjusted for pair in own]

@@ -12,6 +12,7 @@ from segrisk.losses import PAPER
 from segrisk.report import captions
 from segrisk.report.marks import Marks
 from segrisk.report.paper.table1 import IMAGES, TABLE1
+from segrisk.report.ranks import Across
 from segrisk.report.results import metric_named
 from segrisk.report.summary import Block, Summary
 
@@ -50,7 +51,7 @@ def all_tables(summary: Summary) -> tuple[Table, ...]:
     count = sum(pair.metric.name == plan.primary for pair in by_loss.pairs)
     holm = f"Holm-adjusted (over {count} comparisons of {plan.primary})"
     tables = [
-        _table(summary, by_loss, by_loss.raw, plan.metrics, "Table 1", "raw"),
+        _table(summary, by_loss, by_loss.raw, plan.metrics, "Table 1"),
         *_beside_paper(summary),
         *_decisions(summary),
         _table(
@@ -65,7 +66,7 @@ def all_tables(summary: Summary) -> tuple[Table, ...]:
     if summary.by_dice is not None:
         title = "Table 3: Table 1 with epochs chosen by validation Dice"
         block = summary.by_dice
-        tables.append(_table(summary, block, block.raw, plan.metrics, title, "raw"))
+        tables.append(_table(summary, block, block.raw, plan.metrics, title))
     return tuple(tables)
 
 
@@ -75,7 +76,7 @@ def _table(
     marks: "dict[tuple[str, str, str], Marks]",
     metrics: Sequence[str],
     title: str,
-    family: str,
+    family: str = "raw",
 ) -> Table:
     rows = tuple(
         Row(
@@ -94,7 +95,9 @@ def _table(
         for task in summary.tasks
     )
     columns = tuple(model.label for model in summary.models)
-    return Table(title, columns, rows, captions.table(summary, block, family=family))
+    tested = captions.test_of_marks if family == "raw" else captions.test
+    caption = captions.table(summary, block, family=family, tested=tested(summary, block))
+    return Table(title, columns, rows, caption)
 
 
 def _beside_paper(summary: Summary) -> list[Table]:
@@ -168,6 +171,34 @@ def _decisions(summary: Summary) -> list[Table]:
     columns = tuple(model.label for model in summary.models)
     title = "Table 1, second block: the same predictions, decided by a rule"
     return [Table(title, columns, tuple(rows), captions.decisions(summary))]
+
+
+def ranking_tables(summary: Summary) -> tuple[Table, ...]:
+    """For each label, the ranking across data sets; none where there is one data set."""
+    return tuple(_ranking(summary, across) for across in summary.across)
+
+
+def _ranking(summary: Summary, across: Across) -> Table:
+    places = {place.model: place for place in across.places}
+    own = [places[model.name] for model in summary.models]
+    rows = {
+        "mean rank": [f"{place.mean:.2f}" for place in own],
+        "rank": [f"{place.rank:g}" for place in own],
+        f"{100 * (1 - summary.results.plan.alpha):g} % interval": [
+            f"{place.low:g} to {place.high:g}" for place in own
+        ],
+        "P(best)": [f"{place.p_best:.2f}" for place in own],
+    }
+    title = f"Ranking across data sets by {summary.primary.label}"
+    return Table(
+        f"{title}, {across.label}" if across.label else title,
+        tuple(model.label for model in summary.models),
+        tuple(
+            Row("", name, tuple(Cell(text, Marks()) for text in texts))
+            for name, texts in rows.items()
+        ),
+        captions.across(summary, across),
+    )
 
 
 def _number(value: float, metric: str) -> str:
@@ -260,7 +291,7 @@ def latex(table: Table) -> str:
 
 def console_tables(summary: Summary) -> list[rich.table.Table]:
     """All tables for the terminal, which can print the marks as they are."""
-    return [_console(table) for table in all_tables(summary)]
+    return [_console(table) for table in (*all_tables(summary), *ranking_tables(summary))]
 
 
 def _console(table: Table) -> rich.table.Table:

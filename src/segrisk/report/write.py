@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, astuple
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from segrisk.files import write_json, write_text
 from segrisk.report.cases import gallery
@@ -27,29 +28,73 @@ from segrisk.report.figures import (
     save,
 )
 from segrisk.report.page import page
-from segrisk.report.paper.judge import judge_claims
+from segrisk.report.paper.judge import Claims, judge_claims
 from segrisk.report.paper.show import COLUMNS as CLAIM_COLUMNS
 from segrisk.report.paper.show import claim_rows, claims_markdown
 from segrisk.report.results import Results
 from segrisk.report.summary import Summary, summarise
-from segrisk.report.tables import all_tables, latex, markdown
+from segrisk.report.tables import all_tables, latex, markdown, ranking_tables
 from segrisk.report.viewer import MakeView
 from segrisk.scores import COLUMNS, Score, write_scores
 from segrisk.sheets import csv_text
 
 PAGE = "report.html"
 SIZES = "sizes.csv"
+BY_DICE, BY_DECISION, SURROGATES = "scores_by_validation_dice", "scores_by_decision", "surrogates"
+OF_STUDIES = ("decisions", "claims")
+
+OURS = frozenset(
+    [PAGE, SIZES, "report.json", "provenance.json", "table1.md", "table1.tex", "claims.md"]
+    + [
+        f"{table}.{kind}"
+        for table in ("scores", "tests", "means", "ranking", "ranking_across", *OF_STUDIES)
+        for kind in ("csv", "parquet")
+    ]
+    + [f"{table}.csv" for table in (BY_DICE, BY_DECISION, SURROGATES)]
+    + [
+        f"{figure}.{kind}"
+        for figure in ("figure1", "differences", "cases", "dice_jaccard")
+        for kind in ("png", "svg")
+    ]
+)
+"""Every file that a report may have: one that the newest lacks is an older report's, and goes."""
 
 
 def write_report(results: Results, folder: str | Path, views: MakeView | None = None) -> Summary:
     """Write page, scores, tests, tables, figures and provenance of `results` into `folder`.
 
     `views` makes what there is to look at of (task, label, case); it is asked for the best, the
-    worst and the most disputed cases alone.
+    worst and the most disputed cases alone. Files of an older report that this one lacks are
+    removed; those of others are left alone.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     summary = summarise(results)
+    claims = judge_claims(summary)
+    with TemporaryDirectory(dir=folder, prefix=".") as place:
+        new = Path(place)
+        has_parquet = _write_numbers(summary, claims, new)
+        tables = all_tables(summary)
+        texts = (*tables, *ranking_tables(summary))
+        write_text(new / "table1.md", "\n".join(markdown(table) for table in texts))
+        write_text(new / "table1.tex", "\n".join(latex(table) for table in texts))
+        charts = dict(_charts(summary, new))
+        written = {path.name for path in new.iterdir()}
+        others = {path.name for path in folder.glob("[!.]*")} - OURS
+        notes = [] if has_parquet else [NO_PARQUET]
+        pictures = gallery(summary, views or None)
+        text = page(summary, claims, tables, charts, pictures, [*sorted(written | others), *notes])
+        write_text(new / PAGE, text)
+        for path in new.iterdir():
+            path.replace(folder / path.name)
+        for name in OURS - written - {PAGE}:
+            (folder / name).unlink(missing_ok=True)
+    return summary
+
+
+def _write_numbers(summary: Summary, claims: Claims | None, folder: Path) -> bool:
+    """Write every table that computes on; whether Parquet could be written."""
+    results = summary.results
     has_parquet = write_table(folder / "tests", pair_rows(summary), TESTS)
     write_table(folder / "means", mean_rows(summary))
     write_table(folder / "ranking", rank_rows(summary))
@@ -62,32 +107,22 @@ def write_report(results: Results, folder: str | Path, views: MakeView | None = 
         write_table(folder / "decisions", [asdict(c) for c in summary.decisions.contrasts])
     if sizes := size_rows(summary):
         write_text(folder / SIZES, csv_text(list(sizes[0]), (row.values() for row in sizes)))
-    claims = judge_claims(summary)
     if claims is not None:
         write_table(folder / "claims", claim_rows(claims), CLAIM_COLUMNS)
         write_text(folder / "claims.md", claims_markdown(summary, claims))
     write_text(folder / "report.json", as_json(summary, claims))
     if results.provenance is not None:
         write_json(folder / "provenance.json", results.provenance)
-    tables = all_tables(summary)
-    write_text(folder / "table1.md", "\n".join(markdown(table) for table in tables))
-    write_text(folder / "table1.tex", "\n".join(latex(table) for table in tables))
-    charts = dict(_charts(summary, folder))
-    written = sorted(path.name for path in folder.iterdir() if path.name != PAGE)
-    notes = [] if has_parquet else [NO_PARQUET]
-    pictures = gallery(summary, views or None)
-    text = page(summary, claims, tables, charts, pictures, [*written, *notes])
-    write_text(folder / PAGE, text)
-    return summary
+    return has_parquet
 
 
 def _scores(results: Results) -> Iterator[tuple[str, Iterable[Score]]]:
     """Every table of scores that there is, by the name of its file."""
     yield "scores", results.scores
     others = {
-        "scores_by_validation_dice": results.scores_by_dice,
-        "scores_by_decision": results.arm_scores,
-        "surrogates": results.surrogates,
+        BY_DICE: results.scores_by_dice,
+        BY_DECISION: results.arm_scores,
+        SURROGATES: results.surrogates,
     }
     yield from ((name, scores) for name, scores in others.items() if scores)
 

@@ -1,11 +1,8 @@
 """A study file: what is compared, on what, how it is trained, and how it will be tested."""
 
 import inspect
-import os
-import string
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import (
@@ -17,10 +14,8 @@ from pydantic import (
 )
 from torch import nn
 
-from segrisk.configuration import ConfigurationError, Strict, read_yaml, validate
-from segrisk.data.folder import Colour
-from segrisk.data.layouts.choose import LAYOUTS
-from segrisk.data.phantoms import PHANTOMS, SMALLEST
+from segrisk.configuration import Strict
+from segrisk.data.preprocessing import DEFAULT, Preprocessing
 from segrisk.decision import NEED_CALIBRATION, Rule, named_rules
 from segrisk.files import digest
 from segrisk.imported import source
@@ -29,86 +24,15 @@ from segrisk.losses.registry import build_loss, find_loss, is_sum, option_names,
 from segrisk.metrics import METRICS
 from segrisk.names import nearest
 from segrisk.networks import AnyNetwork, UNet, named
-from segrisk.networks.vgg import WEIGHTS
-from segrisk.report.paper.table1 import PaperTask
-from segrisk.statistics import Unit
+from segrisk.statistics import MarksTest, Unit
+from segrisk.statistics.declared import as_declared
+from segrisk.study.task import Task
 from segrisk.training.config import Augmentation, Device, Positive, Precision, Schedule
 
+SHARED = ("preprocessing", "network", "schedule", "augmentation")
+"""What a study may say for all of its tasks, and each of them otherwise, key by key."""
+
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-
-
-OF_FOLDERS = ("layout", "target", "labels", "exclude", "colour", "groups")
-"""Keys that only a folder has, and that count as never written where they are not set."""
-
-LATER = ("spread", "stands_for", "factors")  # as the former; a spread of 0 is set
-
-
-class Task(Strict):
-    """A folder of images and masks, or a named phantom; each case is resized to `size`.
-
-    The keys of a folder are those of `segrisk.data.folder.Folder`. `stands_for` is the paper's data
-    set to be shown beside it, `factors` its place in a 2 × 2 design, as {size: uniform}.
-    `network`, `schedule` and `augmentation` here override those of the study, key by key; a
-    network of another name does so whole.
-    """
-
-    folder: str | None = None
-    foreground: tuple[int, ...] = ()
-    threshold: float | None = None
-    layout: str | None = None
-    target: str | None = None
-    labels: tuple[Positive, ...] = ()
-    exclude: tuple[str, ...] = ()
-    colour: Colour | None = None
-    groups: str | None = None
-    phantom: str | None = None
-    cases: Positive = 100
-    seed: int = 0
-    fraction: Annotated[float, Field(gt=0, lt=0.6)] | None = None
-    objects: Positive | None = None
-    spread: Annotated[float, Field(ge=0, le=3)] | None = None
-    stands_for: PaperTask | None = None
-    factors: dict[Name, Name] = Field(default_factory=dict)
-    size: Annotated[tuple[Positive, ...], Field(min_length=2, max_length=3)]
-    network: AnyNetwork = UNet()
-    schedule: Schedule = Schedule()
-    augmentation: Augmentation = Augmentation()
-
-    @model_validator(mode="after")
-    def _one_source(self) -> "Task":
-        if (self.folder is None) == (self.phantom is None):
-            raise ValueError("name either a folder or a phantom")
-        if self.phantom is not None and self.phantom not in PHANTOMS:
-            raise ValueError(f"unknown phantom '{self.phantom}'{nearest(self.phantom, PHANTOMS)}")
-        if self.layout is not None and self.layout not in LAYOUTS:
-            raise ValueError(f"unknown layout '{self.layout}'{nearest(self.layout, LAYOUTS)}")
-        given = [name for name in OF_FOLDERS if getattr(self, name)]
-        if self.phantom is not None and given:
-            raise ValueError(f"a phantom has no {' and no '.join(given)}: remove it")
-        if self.phantom is not None and min(self.size) < SMALLEST:
-            raise ValueError(f"size {list(self.size)}: a phantom needs sides of {SMALLEST} or more")
-        return self
-
-    @model_serializer(mode="wrap")
-    def _without_unset(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Studies from before these keys keep their record and its hash."""
-        whole = {k: v for k, v in dump(self).items() if v or k not in OF_FOLDERS}
-        return {k: v for k, v in whole.items() if v not in (None, {}) or k not in LATER}
-
-    @model_validator(mode="after")
-    def _size_fits(self) -> "Task":
-        network = self.network
-        if len(self.size) not in network.dimensions:
-            raise ValueError(
-                f"size {list(self.size)}: {network.described} takes images of "
-                f"{network.dimensions[0]} dimensions only"
-            )
-        if any(side % network.stride for side in self.size):
-            raise ValueError(
-                f"size {list(self.size)}: {network.described} needs sides that are multiples of "
-                f"{network.stride}"
-            )
-        return self
 
 
 def _named(given: Any, what: str) -> dict[str, Any]:
@@ -234,14 +158,12 @@ class Statistics(Strict):
     resamples: Annotated[int, Field(ge=99)] = 9999
     seed: Annotated[int, Field(ge=0)] = 0
     unit: Unit = "case"
+    marks: MarksTest = "sign_flip"
+    """The test behind the marks of Table 1, by raw p; all else is said by the sign-flip test."""
 
     @model_serializer(mode="wrap")
     def _declared(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without the unit where it is the case: what was declared before keeps its hash."""
-        fields = handler(self)
-        if self.unit == "case":
-            del fields["unit"]
-        return fields
+        return as_declared(handler(self))
 
     @model_validator(mode="after")
     def _metrics_known(self) -> "Statistics":
@@ -269,6 +191,7 @@ class Study(Strict):
     fold_seed: Annotated[int, Field(ge=0)] = 0
     validation: Annotated[float, Field(gt=0, le=0.5)] = 0.2
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
+    preprocessing: Preprocessing = DEFAULT
     network: AnyNetwork = UNet()
     schedule: Schedule = Schedule()
     augmentation: Augmentation = Augmentation()
@@ -280,13 +203,11 @@ class Study(Strict):
     @model_validator(mode="before")
     @classmethod
     def _inherit(cls, given: Any) -> Any:
-        """Tasks take the study's network, schedule and augmentation where they say nothing."""
+        """Tasks take what the study says for all where they say nothing."""
         tasks = given.get("tasks") if isinstance(given, dict) else None
         if not isinstance(tasks, dict):
             return given
-        shared = {
-            key: given[key] for key in ("network", "schedule", "augmentation") if key in given
-        }
+        shared = {key: given[key] for key in SHARED if key in given}
         if "network" in shared:
             shared["network"] = named(shared["network"])
         merged = {
@@ -294,6 +215,11 @@ class Study(Strict):
             for name, task in tasks.items()
         }
         return {**given, "tasks": merged}
+
+    @model_serializer(mode="wrap")
+    def _without_unset(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Studies from before these keys keep their record."""
+        return {key: value for key, value in dump(self).items() if value or key != "preprocessing"}
 
     @field_validator("losses", "decisions", "seeds")
     @classmethod
@@ -331,68 +257,17 @@ def _inherited(shared: dict[str, Any], task: dict[str, Any]) -> dict[str, Any]:
     if isinstance(network, dict) and isinstance(common, dict):
         if network.get("name", common["name"]) != common["name"]:
             shared = {key: value for key, value in shared.items() if key != "network"}
-    return _merged(shared, task)
+    return merged(shared, task)
 
 
-def _merged(shared: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+def merged(shared: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     """`own` over `shared`, key by key, in mappings of mappings too."""
     result = dict(shared)
     for key, value in own.items():
         below = result.get(key)
         both = isinstance(below, dict) and isinstance(value, dict)
-        result[key] = _merged(below, value) if both else value
+        result[key] = merged(below, value) if both else value
     return result
-
-
-def read_study(path: Path) -> Study:
-    """Read a study file; paths in it are seen from the file, `$VARIABLES` expanded."""
-    content = read_yaml(path)
-    given = content.get("tasks")
-    tasks = given if isinstance(given, dict) else {}
-    for name, task in tasks.items():
-        for key in ("folder", "groups"):
-            _see_from(path, task, key, f"tasks.{name}")
-        if isinstance(task, dict):
-            _see_from(path, task.get("network"), "weights", f"tasks.{name}.network")
-    _see_from(path, content.get("network"), "weights", "network")
-    return validate(Study, content, str(path))
-
-
-def load_study(path: Path) -> Study:
-    """Read and check a study file: losses can be built, and networks are there to be built."""
-    study = read_study(path)
-    for index, loss in enumerate(study.losses):
-        try:
-            loss.build(prior=0.5)
-        except (TypeError, ValueError) as error:
-            raise ConfigurationError(
-                f"{path}: 'losses.{index}': loss '{loss.name}' cannot be built: {error}"
-            ) from error
-    tasks = {}
-    for name, task in study.tasks.items():
-        try:
-            tasks[name] = task.model_copy(update={"network": task.network.ready()})
-        except ConfigurationError as error:
-            raise ConfigurationError(f"{path}: 'tasks.{name}.network': {error}") from error
-    return study.model_copy(update={"tasks": tasks})
-
-
-def _see_from(study: Path, given: Any, key: str, place: str) -> None:
-    """Make the path that `given` may have under `key` one that is seen from the study's file."""
-    text = given.get(key) if isinstance(given, dict) else None
-    if isinstance(text, str) and text not in WEIGHTS:
-        given[key] = str(_place(text, Path(study), f"{place}.{key}"))
-
-
-def _place(text: str, study: Path, place: str) -> Path:
-    try:
-        expanded = string.Template(text).substitute(os.environ)
-    except KeyError as error:
-        raise ConfigurationError(
-            f"{study}: '{place}' names ${error.args[0]}, which is not set: "
-            f"export {error.args[0]}=FOLDER before the command"
-        ) from None
-    return (study.parent / Path(expanded).expanduser()).resolve()
 
 
 def statistics_digest(study: Study) -> str:

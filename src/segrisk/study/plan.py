@@ -17,7 +17,8 @@ from segrisk.data.readers import read_folder
 from segrisk.data.twins import apart
 from segrisk.files import digest
 from segrisk.networks.layers import check
-from segrisk.study.config import DecisionChoice, LossChoice, Study, Task
+from segrisk.study.config import DecisionChoice, LossChoice, Study
+from segrisk.study.task import Task
 
 COMPONENTS = {
     "preparation": 1,
@@ -88,7 +89,7 @@ def task_folder(task: Task) -> Folder:
         exclude=task.exclude,
         colour=task.colour,
         groups=Path(task.groups) if task.groups else None,
-        dimensions=len(task.size),
+        dimensions=len(task.window),
     )
 
 
@@ -96,7 +97,7 @@ def task_cases(task: Task) -> Iterable[Case]:
     """The cases of a task, from its folder or its phantom."""
     if task.folder is not None:
         return apart(read_folder(task_folder(task)))
-    assert task.phantom is not None
+    assert task.phantom is not None and task.size is not None
     phantom = PHANTOMS[task.phantom]
     given = {name: getattr(task, name) for name in ("fraction", "objects", "spread")}
     changed = {key: value for key, value in given.items() if value is not None}
@@ -106,12 +107,12 @@ def task_cases(task: Task) -> Iterable[Case]:
 def prepare_tasks(study: Study, root: Path) -> dict[str, PreparedTask]:
     """Read, check and prepare every task of a study; all faults surface here."""
     prepared = {
-        name: prepare(task_cases(task), tuple(task.size), root)
+        name: prepare(task_cases(task), task.size, root, task.preprocessing)
         for name, task in study.tasks.items()
     }
     for name, task in study.tasks.items():
         try:
-            check(task.network, size=task.size, channels=prepared[name].channels)
+            check(task.network, size=task.window, channels=prepared[name].channels)
         except ConfigurationError as error:
             raise ConfigurationError(f"'tasks.{name}.network': {error}") from error
     return prepared
@@ -159,6 +160,8 @@ def _cells(
         "torch": torch.__version__,
         "components": {key: COMPONENTS[key] for key in TRAINED},
     }
+    if task.patch is not None:
+        common["patch"] = task.patch.model_dump(mode="json")
     phase = task.schedule.cross_entropy.model_dump(mode="json")
     start = Cell(
         key=digest({**common, "phase": phase})[:32],

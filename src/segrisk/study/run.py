@@ -3,6 +3,7 @@
 import errno
 import sys
 from collections.abc import Sequence
+from math import prod
 from pathlib import Path
 
 from rich.console import Console
@@ -12,12 +13,15 @@ from segrisk.data.prepare import PreparedTask, load_prepared
 from segrisk.report.tables import console_tables
 from segrisk.report.write import PAGE, write_report
 from segrisk.study.collect import collect
-from segrisk.study.config import Study, Task, load_study
+from segrisk.study.config import Study
 from segrisk.study.engine import Engine, default_workers, unwritable
+from segrisk.study.looking import views_of
 from segrisk.study.plan import Cell, plan, prepare_tasks, restore
 from segrisk.study.predictions import write_predictions
+from segrisk.study.reading import load_study
 from segrisk.study.status import seconds_left, status
 from segrisk.study.store import Store, adopt, export, opened
+from segrisk.study.task import Task
 from segrisk.study.view import LiveView, duration
 from segrisk.training.predict import mask_at, probabilities_at
 
@@ -61,10 +65,17 @@ def _prepare(
         channels = "1 channel" if task.channels == 1 else f"{task.channels} channels"
         console.print(
             f"{name}: {len(task.entries)} cases in {groups} groups, {channels}, "
-            f"at {'×'.join(map(str, task.size))}{_excluded(study.tasks[name])}",
+            f"{_grids(study.tasks[name], task)}{_excluded(study.tasks[name])}",
             highlight=False,
         )
     return tasks, cells
+
+
+def _grids(task: Task, prepared: PreparedTask) -> str:
+    """At what size a network sees the cases."""
+    extremes = (min(prepared.shapes, key=prod), max(prepared.shapes, key=prod))
+    own = "at " + " to ".join(dict.fromkeys("×".join(map(str, shape)) for shape in extremes))
+    return own + (f", in patches of {'×'.join(map(str, task.patch.size))}" if task.patch else "")
 
 
 def _check_unit(study: Study, tasks: dict[str, PreparedTask]) -> None:
@@ -106,6 +117,7 @@ def _report(
     tasks: dict[str, PreparedTask],
     cells: Sequence[Cell],
     console: Console,
+    predictions: Path | None = None,
 ) -> None:
     results = collect(study, store, tasks, cells)
     for note in results.notes:
@@ -113,8 +125,9 @@ def _report(
     if not results.tasks:
         console.print("no task is complete: there is nothing to report yet")
         return
+    views = views_of(study, tasks, results, predictions) if predictions else None
     with console.status("testing and drawing"):
-        summary = write_report(results, store.report)
+        summary = write_report(results, store.report, views)
     for table in console_tables(summary):
         console.print(table)
     console.print(f"report: {store.report / PAGE}", highlight=False, markup=False, soft_wrap=True)
@@ -130,9 +143,12 @@ def _recorded(out: Path) -> tuple[Study, Store, dict[str, PreparedTask], list[Ce
     return study, store, tasks, cells
 
 
-def report_study(out: Path, console: Console) -> None:
-    """Write the report of the study in `out` again, and print its tables."""
-    _report(*_recorded(out), console)
+def report_study(out: Path, console: Console, predictions: Path | None = None) -> None:
+    """Write the report of the study in `out` again, and print its tables.
+
+    `predictions`, the folder that `predict_study` wrote, gives its page cases to look at.
+    """
+    _report(*_recorded(out), console, predictions)
 
 
 def print_status(out: Path, console: Console) -> None:

@@ -22,15 +22,16 @@ from segrisk.losses import LOSSES, CrossEntropy
 from segrisk.metrics import score
 from segrisk.networks import begin_at
 from segrisk.scores import RISKS, SURROGATES, Score, write_scores
-from segrisk.study.config import Task
 from segrisk.study.plan import Cell
 from segrisk.study.store import CELL, WEIGHTS, Store
+from segrisk.study.task import Task
 from segrisk.training import checkpoint
-from segrisk.training.fit import Epoch, Examples, Progress, State, Training, fit
-from segrisk.training.predict import mask_at, predict, probabilities_at
+from segrisk.training.examples import Examples, PatchExamples, Source
+from segrisk.training.fit import Epoch, Progress, State, Training, fit
+from segrisk.training.predict import Box, mask_at, predict, probabilities_at
 
-At = Callable[[Tensor, tuple[int, ...]], np.ndarray]
-"""From logits (1, *size) to a mask or probabilities on the grid of a case."""
+At = Callable[[Tensor, tuple[int, ...], Box | None], np.ndarray]
+"""From logits (1, *size) to a mask or probabilities on the grid of a case, shown in a box of it."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def _train(work: Work, folder: Path) -> None:
         fabric,
         network,
         _loss(cell, task),
-        Examples(task.images, task.targets, cell.split.train, cell.split.validation),
+        _examples(work, task),
         _training(work),
         checkpoint_path=folder / "checkpoint.pt",
         report=_Reporter(folder),
@@ -125,7 +126,7 @@ def _load(folder: Path) -> PreparedTask:
 def _network(work: Work, task: PreparedTask) -> nn.Module:
     cell = work.cell
     torch.manual_seed(_seed(cell, "weights"))
-    network = work.task.network.build(dimensions=len(task.size), channels=task.channels)
+    network = work.task.network.build(dimensions=len(work.task.window), channels=task.channels)
     if cell.start is not None:
         network.load_state_dict(checkpoint.load(Store(work.root).finished(cell.start) / WEIGHTS))
     else:
@@ -138,6 +139,14 @@ def _loss(cell: Cell, task: PreparedTask) -> nn.Module:
     if cell.loss is None:
         return CrossEntropy()
     return cell.loss.build(prior=_prior(cell, task))
+
+
+def _examples(work: Work, task: PreparedTask) -> Source:
+    split, patches = work.cell.split, work.task.patch
+    if patches is not None:
+        return PatchExamples(task.images, task.targets, split.train, split.validation, patches)
+    assert isinstance(task.images, np.ndarray) and isinstance(task.targets, np.ndarray)
+    return Examples(task.images, task.targets, split.train, split.validation)
 
 
 def _prior(cell: Cell, task: PreparedTask) -> float:
@@ -166,18 +175,26 @@ def _maps(
     at: At,
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Each case of `part` with what `at` makes of its logits on its own grid."""
+    task = _load(work.cell.data)
+    for index, logits in _logits(work, fabric, network, part):
+        entry = task.entries[index]
+        yield index, at(logits, entry.shape, entry.box)
+
+
+def _logits(
+    work: Work, fabric: Fabric, network: nn.Module, part: Sequence[int]
+) -> Iterator[tuple[int, Tensor]]:
     task, batch = _load(work.cell.data), work.task.schedule.batch_size
-    for index, logits in predict(fabric, network, task.images, part, batch):
-        yield index, at(logits, task.entries[index].shape)
+    return predict(fabric, network, task.images, part, batch, work.task.patch)
 
 
 def _surrogates(
     work: Work, fabric: Fabric, network: nn.Module
 ) -> Iterator[tuple[int, dict[str, float]]]:
-    """Each held-out case with every surrogate and the risks, all at the network's size."""
-    task, batch = _load(work.cell.data), work.task.schedule.batch_size
+    """Each held-out case with every surrogate and the risks, all as the network sees it."""
+    task = _load(work.cell.data)
     losses = {name: LOSSES[name]() for name in SURROGATES}
-    for index, logits in predict(fabric, network, task.images, work.cell.split.test, batch):
+    for index, logits in _logits(work, fabric, network, work.cell.split.test):
         logits, target = logits.cpu()[None], torch.from_numpy(np.array(task.targets[index]))[None]
         values = {name: float(loss(logits, target)) for name, loss in losses.items()}
         hard = score(logits.numpy() > 0, target.numpy() > 0)

@@ -48,16 +48,37 @@ def draw(
     return Draw(np.concatenate([linear, shift[:, None]], axis=1), noise.astype(np.float32))
 
 
+def reach(augmentation: Augmentation, size: tuple[int, ...]) -> tuple[int, ...]:
+    """How many voxels beyond a patch of `size`, on each side, any change of it can read."""
+    largest = np.deg2rad(augmentation.rotate_degrees)
+    beyond = []
+    for axis, side in enumerate(size):
+        # A turned side reaches (side cos a + other sin a) / 2, the most at tan a = other / side.
+        other = size[1 - axis] if axis < 2 else 0
+        angle = min(largest, np.arctan2(other, side))
+        turned = side * np.cos(angle) + other * np.sin(angle)
+        most = (turned - side) / 2 + augmentation.shift * side
+        beyond.append(int(np.ceil(most)) + 1 if most > 0 else 0)
+    return tuple(beyond)
+
+
+def within(drawn: Draw, beyond: tuple[int, ...]) -> Draw:
+    """The same change, read from an image that is larger by `beyond` voxels on each side."""
+    size = np.asarray(drawn.noise.shape[1:])
+    return Draw(drawn.matrix * (size / (size + 2 * np.asarray(beyond)))[:, None], drawn.noise)
+
+
 def apply(draws: Sequence[Draw], images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Change `images` (B, C, *size) and binary `targets` (B, 1, *size) as drawn.
 
-    What comes in from outside the image repeats its border, and is background in the target.
+    The result has the size of the drawn noise. What comes in from outside the image repeats its
+    border, and is background in the target.
     """
     # PyTorch orders the coordinates of a point from the last axis to the first.
     order = list(range(images.ndim - 2))[::-1]
     theta = np.stack([draw.matrix[order][:, [*order, len(order)]] for draw in draws])
-    grid = affine_grid(torch.from_numpy(theta).to(images), list(images.shape), align_corners=False)
     noise = torch.from_numpy(np.stack([draw.noise for draw in draws])).to(images)
+    grid = affine_grid(torch.from_numpy(theta).to(images), list(noise.shape), align_corners=False)
     moved = grid_sample(images, grid, padding_mode="border", align_corners=False) + noise
     marked = grid_sample(targets, grid, mode="nearest", padding_mode="zeros", align_corners=False)
     return moved, marked

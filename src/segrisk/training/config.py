@@ -1,8 +1,8 @@
 """What a training is told: the schedule of its two phases and the augmentation."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from segrisk.configuration import Strict
 
@@ -45,6 +45,26 @@ class Augmentation(Strict):
     shift: Annotated[float, Field(ge=0, lt=1)] = 0.1
     rotate_degrees: Annotated[float, Field(ge=0, le=180)] = 15.0
     flip: tuple[Literal[0, 1, 2], ...] = (0, 1)
+
+
+class Patches(Strict):
+    """Training on patches of `size`, and prediction by windows of it that slide over a case.
+
+    An epoch draws `per_case` patches of every case. A patch is centred on a foreground voxel with
+    probability `foreground_share` (nnU-Net: 1/3), else anywhere. `overlap` is the share of its
+    side that a window has in common with the next; where they overlap, logits are averaged with
+    Gaussian weights.
+    """
+
+    size: Annotated[tuple[Positive, ...], Field(min_length=2, max_length=3)]
+    per_case: Positive = 1
+    foreground_share: Annotated[float, Field(ge=0, le=1)] = 1 / 3
+    overlap: Annotated[float, Field(ge=0, lt=1)] = 0.5
+
+    @model_validator(mode="before")
+    @classmethod
+    def _size_alone(cls, given: Any) -> Any:
+        return {"size": given} if isinstance(given, list | tuple) else given
 
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]

@@ -15,21 +15,10 @@ from torch import Tensor, nn
 
 from segrisk.similarity import Confusion, dice
 from segrisk.training import checkpoint
-from segrisk.training.augment import apply, draw
+from segrisk.training.augment import apply
 from segrisk.training.config import Augmentation, Phase
+from segrisk.training.examples import Source
 from segrisk.training.predict import batches
-
-
-@dataclass(frozen=True)
-class Examples:
-    """What a phase learns from: arrays over all cases, and which of them play which part."""
-
-    images: np.ndarray
-    """(cases, channels, *size) float32."""
-    targets: np.ndarray
-    """(cases, 1, *size), 0 or 1."""
-    train: tuple[int, ...]
-    validation: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -99,7 +88,7 @@ def fit(
     fabric: Fabric,
     network: nn.Module,
     loss: nn.Module,
-    examples: Examples,
+    examples: Source,
     training: Training,
     *,
     checkpoint_path: Path,
@@ -151,7 +140,7 @@ def _train_epoch(
     model: nn.Module,
     loss: nn.Module,
     optimizer: torch.optim.Optimizer,
-    examples: Examples,
+    examples: Source,
     training: Training,
     epoch: int,
     report: Report,
@@ -164,18 +153,10 @@ def _train_epoch(
     model.train()
     total = 0.0
     for step, part in enumerate(parts, start=1):
-        images, targets = _batch(fabric, examples, part)
-        draws = [
-            draw(
-                training.augmentation,
-                examples.images.shape[1:],
-                seed=training.seed,
-                epoch=epoch,
-                case=case,
-            )
-            for case in part
-        ]
-        images, targets = apply(draws, images, targets)
+        images, targets, draws = examples.batch(
+            part, training.augmentation, seed=training.seed, epoch=epoch
+        )
+        images, targets = apply(draws, fabric.to_device(images), fabric.to_device(targets))
         optimizer.zero_grad()
         value = loss(model(images).float(), targets)
         fabric.backward(value)
@@ -187,25 +168,18 @@ def _train_epoch(
 
 @torch.no_grad()
 def _evaluate(
-    fabric: Fabric, model: nn.Module, loss: nn.Module, examples: Examples, batch_size: int
+    fabric: Fabric, model: nn.Module, loss: nn.Module, examples: Source, batch_size: int
 ) -> tuple[float, float]:
-    """The mean loss and the mean Dice score over the validation cases, at the network's size."""
+    """The mean loss and the mean Dice score over the validation cases, as the network sees them."""
     model.eval()
     total, scores = 0.0, []
-    for part in batches(examples.validation, batch_size):
-        images, targets = _batch(fabric, examples, part)
-        logits = model(images).float()
-        total += float(loss(logits, targets)) * len(part)
+    for logits, targets in examples.validated(model, batch_size, fabric.device):
+        total += float(loss(logits, targets)) * len(logits)
         mask, y = (logits > 0).flatten(1), (targets > 0).flatten(1)
         tp, fp, fn = (mask & y).sum(1), (mask & ~y).sum(1), (~mask & y).sum(1)
         scores.append(dice(Confusion(tp, fp, fn, (~mask & ~y).sum(1))))
-    return total / len(examples.validation), float(torch.cat(scores).double().mean())
-
-
-def _batch(fabric: Fabric, examples: Examples, part: Any) -> tuple[Tensor, Tensor]:
-    images = torch.from_numpy(examples.images[list(part)])
-    targets = torch.from_numpy(examples.targets[list(part)]).float()
-    return fabric.to_device(images), fabric.to_device(targets)
+    values = torch.cat(scores).double()
+    return total / len(values), float(values.mean())
 
 
 def _observe(
@@ -213,7 +187,7 @@ def _observe(
     fabric: Fabric,
     model: nn.Module,
     loss: nn.Module,
-    examples: Examples,
+    examples: Source,
     training: Training,
     train_loss: float,
     rate: float,

@@ -1,12 +1,12 @@
-"""What there is to see of a compared case: its image, the reference and every prediction."""
+"""What there is to see of a case with files: its image, the reference and every prediction."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
-from segrisk.compare.cases import ComparedCase
 from segrisk.data.errors import DataError
 from segrisk.data.images import Grid, is_volume, read_image, read_stored
 from segrisk.metrics import Region
@@ -16,6 +16,19 @@ WINDOW = (1, 99)
 """Percentiles of the image that are shown as black and as white."""
 
 
+class CaseFiles(Protocol):
+    """The files of one case and seed: the reference, and each model's mask, if it has one."""
+
+    @property
+    def task(self) -> str: ...
+    @property
+    def case(self) -> str: ...
+    @property
+    def reference(self) -> Path: ...
+    @property
+    def predictions(self) -> Mapping[str, Path | None]: ...
+
+
 @dataclass(frozen=True)
 class Views:
     """Makes the view of a case when the page asks for it: of the first seed, where there are more.
@@ -23,14 +36,14 @@ class Views:
     A case without image is shown as outlines on grey.
     """
 
-    cases: Mapping[tuple[str, str], ComparedCase]
+    cases: Mapping[tuple[str, str], CaseFiles]
     images: Mapping[tuple[str, str], Path]
     regions: Mapping[str, Region]
 
     @classmethod
     def of(
         cls,
-        cases: Sequence[ComparedCase],
+        cases: Sequence[CaseFiles],
         images: Mapping[tuple[str, str], Path],
         regions: Sequence[Region],
     ) -> "Views":

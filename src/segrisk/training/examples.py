@@ -1,0 +1,133 @@
+"""What a training learns from: whole images of one size, or patches of images of any."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from segrisk.training.augment import Draw, draw, reach, within
+from segrisk.training.config import Augmentation, Patches
+from segrisk.training.patches import corner, read
+from segrisk.training.predict import batches, slide
+
+Arrays = np.ndarray | Sequence[np.ndarray]
+"""(cases, channels, *size), or an array (channels, *space) for each case."""
+
+Batch = tuple[Tensor, Tensor, list[Draw]]
+"""Images (B, channels, *size) and targets (B, 1, *size) on the CPU, and how to change each."""
+
+Part = tuple[Tensor, Tensor]
+"""Logits and targets (B, 1, *space) of some cases."""
+
+
+class Source(Protocol):
+    """Where the training loop has its batches from. It knows of no patches."""
+
+    @property
+    def train(self) -> Sequence[int]:
+        """The items that an epoch goes through."""
+
+    def batch(
+        self,
+        items: Sequence[int],
+        augmentation: Augmentation,
+        *,
+        seed: int,
+        epoch: int,
+    ) -> Batch:
+        """Images and targets of some items, and their changes: functions of (seed, epoch, item)."""
+
+    def validated(self, network: nn.Module, batch: int, device: torch.device) -> Iterator[Part]:
+        """All validation cases, whole, with what the network makes of them."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Whole images of one size: arrays over all cases, and which of them play which part."""
+
+    images: np.ndarray
+    """(cases, channels, *size) float32."""
+    targets: np.ndarray
+    """(cases, 1, *size), 0 or 1."""
+    train: tuple[int, ...]
+    validation: tuple[int, ...]
+
+    def batch(
+        self,
+        items: Sequence[int],
+        augmentation: Augmentation,
+        *,
+        seed: int,
+        epoch: int,
+    ) -> Batch:
+        """The images of some cases with their targets and changes."""
+        shape = self.images.shape[1:]
+        draws = [draw(augmentation, shape, seed=seed, epoch=epoch, case=item) for item in items]
+        return *self._part(items), draws
+
+    def validated(self, network: nn.Module, batch: int, device: torch.device) -> Iterator[Part]:
+        """The validation cases, in batches."""
+        for part in batches(self.validation, batch):
+            images, targets = self._part(part)
+            yield network(images.to(device)).float(), targets.to(device)
+
+    def _part(self, items: Sequence[int]) -> tuple[Tensor, Tensor]:
+        images = torch.from_numpy(self.images[list(items)])
+        targets = torch.from_numpy(self.targets[list(items)]).float()
+        return images, targets
+
+
+@dataclass(frozen=True)
+class PatchExamples:
+    """Patches of images of any size, of which no more than a batch is in memory.
+
+    Validation cases are predicted whole, one at a time: the Dice loss of a patch is not that of
+    its image, where most patches of a small object would be empty.
+    """
+
+    images: Arrays
+    targets: Arrays
+    cases: tuple[int, ...]
+    """The cases that train."""
+    validation: tuple[int, ...]
+    patches: Patches
+
+    @property
+    def train(self) -> tuple[int, ...]:
+        """An item for each patch of an epoch; where a case has one, its own number."""
+        count = self.patches.per_case
+        return tuple(case * count + which for case in self.cases for which in range(count))
+
+    def batch(
+        self,
+        items: Sequence[int],
+        augmentation: Augmentation,
+        *,
+        seed: int,
+        epoch: int,
+    ) -> Batch:
+        """Patches and what their changes turn into them, with targets and changes."""
+        size = self.patches.size
+        beyond = reach(augmentation, size)
+        wide = np.add(size, np.multiply(2, beyond))
+        images, targets, draws = [], [], []
+        for item in items:
+            image, target = (a[item // self.patches.per_case] for a in (self.images, self.targets))
+            start = corner(self.patches, target, seed=seed, epoch=epoch, item=item)
+            start = np.subtract(start, beyond)
+            images.append(read(image, start, wide))
+            targets.append(read(target, start, wide))
+            drawn = draw(augmentation, (len(image), *size), seed=seed, epoch=epoch, case=item)
+            draws.append(within(drawn, beyond))
+        image, target = (torch.from_numpy(np.stack(arrays)) for arrays in (images, targets))
+        return image, target.float(), draws
+
+    def validated(self, network: nn.Module, batch: int, device: torch.device) -> Iterator[Part]:
+        """The validation cases, one at a time."""
+        for case in self.validation:
+            logits = slide(network, self.images[case], self.patches, batch, device)
+            target = torch.from_numpy(np.array(self.targets[case])).float()
+            yield logits[None].to(device), target[None].to(device)
