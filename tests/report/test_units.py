@@ -204,7 +204,8 @@ def test_other_conventions_follow_the_unit():
 
 def test_claims_about_losses_follow_the_unit():
     results = replace(make(seeds=(0, 1)), subject="loss")
-    own = next(claim for claim in summarise(results).claims if (claim.a, claim.b) == ("a", "b"))
+    claims = summarise(results).seed_claims
+    own = next(claim for claim in claims if (claim.a, claim.b) == ("a", "b"))
     table = {(s.case, s.model, s.seed): s.value for s in results.scores}
     cases = sorted(results.cases, key=lambda info: info.case)
     a, b = (

@@ -1,8 +1,10 @@
 """Captions, made from what was actually run."""
 
 import math
+from collections.abc import Sequence
 
 from segrisk.report.pairs import Pair
+from segrisk.report.paper.table1 import SAID_OF_MARKS, exceptions
 from segrisk.report.ranks import Across
 from segrisk.report.sizes import CASES_FOR_CURVE
 from segrisk.report.summary import Block, Summary
@@ -127,6 +129,27 @@ def table(summary: Summary, block: Block, *, family: str, tested: str) -> str:
             *cautions(summary),
         ]
     )
+
+
+def beside_paper(summary: Summary, tasks: Sequence[TaskInfo]) -> str:
+    """What is printed beside the paper's numbers, and whether its two exceptions show here too."""
+    by_loss = {model.loss: model for model in reversed(summary.models)}
+    found = [
+        "A task that stands for one of the paper's is of its kind: other images, network and "
+        f"training. {SAID_OF_MARKS} Ours are marked as in Table 1."
+    ]
+    for task in tasks:
+        stands_for = summary.results.stands_for[task.task]
+        for own in exceptions(stands_for):
+            if own.losses <= by_loss.keys() and own.metrics <= {m.name for m in summary.metrics}:
+                signs = [
+                    summary.by_loss.mean(task.name, metric, by_loss[a].name)
+                    > summary.by_loss.mean(task.name, metric, by_loss[b].name)
+                    for metric, a, b in own.orders
+                ]
+                here = "so does" if all(signs) else "not so"
+                found.append(f"On {stands_for} {own.words}; {here} {task.name} here.")
+    return " ".join(found)
 
 
 def legend(summary: Summary) -> str:

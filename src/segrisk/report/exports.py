@@ -9,6 +9,8 @@ from typing import Any
 
 from segrisk.files import write_bytes, write_text
 from segrisk.report.pairs import Pair
+from segrisk.report.paper.judge import Claims
+from segrisk.report.paper.show import claim_rows
 from segrisk.report.summary import Block, Summary
 from segrisk.report.tasks import TaskInfo
 from segrisk.report.verdict import verdicts
@@ -128,7 +130,7 @@ def across_rows(summary: Summary) -> Rows:
     ]
 
 
-def as_json(summary: Summary) -> str:
+def as_json(summary: Summary, claims: Claims | None) -> str:
     """Everything that the page says, as valid JSON: what is not finite is null."""
     results = summary.results
     content = {
@@ -157,8 +159,9 @@ def as_json(summary: Summary) -> str:
             {"task": own.task, "model_a": own.a, "model_b": own.b}
             | asdict(own.claim)
             | {"p_adjusted": own.p_adjusted}
-            for own in summary.claims
+            for own in summary.seed_claims
         ],
+        "claims_of_the_paper": claim_rows(claims) if claims else [],
         "sensitivity": [asdict(row) for row in summary.sensitivity],
         "notes": list(results.notes),
         "provenance": results.provenance,

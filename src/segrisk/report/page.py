@@ -25,6 +25,8 @@ from segrisk.report.forest import (
     places_across,
     significance_map,
 )
+from segrisk.report.paper import show
+from segrisk.report.paper.judge import Claims
 from segrisk.report.styles import styles, themed
 from segrisk.report.summary import Summary, conclusions_changed
 from segrisk.report.tables import Table
@@ -42,6 +44,7 @@ QUESTIONS = {
 
 def page(
     summary: Summary,
+    claims: Claims | None,
     tables: Sequence[Table],
     charts: Mapping[str, Chart],
     pictures: Gallery,
@@ -84,6 +87,8 @@ def page(
         pictures=pictures,
         data=page_data(summary, pictures),
         labels=_labels(summary),
+        claims=claims,
+        shown=show,
         contrasts=_contrasts(summary),
         surrogate_names=(*SURROGATES, *RISKS.values()),
         costs=_by_task(costs(summary.results)),

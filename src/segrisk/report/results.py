@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from segrisk.losses import Family
 from segrisk.metrics import MEASURES
+from segrisk.report.paper.table1 import PaperTask
 from segrisk.scores import Score
 from segrisk.statistics import MarksTest, Unit
 from segrisk.statistics.declared import as_declared
@@ -20,6 +21,8 @@ class Model:
     name: str
     label: str
     family: Family
+    loss: str = ""
+    """The registered loss that it is, with its defaults; "" for anything else."""
 
 
 @dataclass(frozen=True)
@@ -181,6 +184,10 @@ class Results:
     convention: str = "both masks empty scores 1, one empty scores 0, in Dice and Jaccard alike"
     """What empty masks score, in words."""
     alternatives: tuple[Alternative, ...] = ()
+    stands_for: Mapping[str, PaperTask] = field(default_factory=dict)
+    """By task, the data set of the paper that it stands for, where it says one."""
+    factors: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By task, its place in a 2 × 2 design: factor to level."""
 
     def labels(self, task: str) -> tuple[str, ...]:
         """The labels of a task that were scored."""

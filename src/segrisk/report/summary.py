@@ -4,13 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from segrisk.metrics import MEASURES
-from segrisk.report.claims import Claim, claims
 from segrisk.report.decisions import Decisions, decisions
 from segrisk.report.marks import Marks, marks
 from segrisk.report.pairs import Pair, all_pairs
 from segrisk.report.ranks import Across, ranks, ranks_across
 from segrisk.report.results import Metric, Model, Results, metric_named
 from segrisk.report.risks import Risk, Surrogates, risks, surrogates
+from segrisk.report.seeds import SeedClaim, seed_claims
 from segrisk.report.sensitivity import Sensitivity, sensitivity
 from segrisk.report.sizes import Curve, curve, has_curve
 from segrisk.report.tasks import Scores, TaskInfo, by_case, means, task_infos
@@ -58,7 +58,8 @@ class Summary:
     across: tuple[Across, ...]
     """The ranking across data sets; none where there is one."""
     sensitivity: tuple[Sensitivity, ...]
-    claims: tuple[Claim, ...]
+    seed_claims: tuple[SeedClaim, ...]
+    """In the primary metric."""
     decisions: Decisions | None
     risks: tuple[Risk, ...]
     surrogates: tuple[Surrogates, ...]
@@ -111,7 +112,7 @@ def summarise(results: Results) -> Summary:
         ranks={task.name: ranks(results, task, by_loss.scores) for task in tasks},
         across=ranks_across(results, tasks, by_loss.scores),
         sensitivity=sensitivity(results, tasks, by_loss.scores, by_loss.pairs),
-        claims=claims(results, tasks) if results.subject == "loss" else (),
+        seed_claims=seed_claims(results, tasks, primary) if results.subject == "loss" else (),
         decisions=decisions(results, tasks),
         risks=risks(results),
         surrogates=surrogates(results),

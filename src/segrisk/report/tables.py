@@ -8,8 +8,10 @@ import rich.box
 import rich.table
 from rich.text import Text
 
+from segrisk.losses import PAPER
 from segrisk.report import captions
 from segrisk.report.marks import Marks
+from segrisk.report.paper.table1 import IMAGES, TABLE1
 from segrisk.report.ranks import Across
 from segrisk.report.results import metric_named
 from segrisk.report.summary import Block, Summary
@@ -50,6 +52,7 @@ def all_tables(summary: Summary) -> tuple[Table, ...]:
     holm = f"Holm-adjusted (over {count} comparisons of {plan.primary})"
     tables = [
         _table(summary, by_loss, by_loss.raw, plan.metrics, "Table 1"),
+        *_beside_paper(summary),
         *_decisions(summary),
         _table(
             summary,
@@ -95,6 +98,39 @@ def _table(
     tested = captions.test_of_marks if family == "raw" else captions.test
     caption = captions.table(summary, block, family=family, tested=tested(summary, block))
     return Table(title, columns, rows, caption)
+
+
+def _beside_paper(summary: Summary) -> list[Table]:
+    """The paper's Table 1 beside ours, for tasks that say what they stand for; none without any.
+
+    Ours has the marks of Table 1; the paper's own are not in its text.
+    """
+    models = [model for model in summary.models if model.loss in PAPER]
+    stands_for = summary.results.stands_for
+    tasks = [task for task in summary.tasks if task.task in stands_for]
+    metrics = [metric for metric in summary.results.plan.metrics if metric in ("dice", "jaccard")]
+    if not (models and tasks and metrics):
+        return []
+    rows = []
+    for metric in metrics:
+        for task in tasks:
+            name = stands_for[task.task]
+            printed = tuple(Cell(f"{TABLE1[metric, name][m.loss]:.3f}", Marks()) for m in models)
+            ours = tuple(
+                Cell(
+                    _number(summary.by_loss.mean(task.name, metric, m.name), metric),
+                    summary.by_loss.raw[task.name, metric, m.name],
+                )
+                for m in models
+            )
+            section = metric_named(metric).title
+            rows += [
+                Row(section, f"{name}, paper ({IMAGES[name]})", printed),
+                Row(section, f"{task.name}, here ({task.n_cases})", ours),
+            ]
+    columns = tuple(model.label for model in models)
+    title = "The paper's Table 1 beside ours"
+    return [Table(title, columns, tuple(rows), captions.beside_paper(summary, tasks))]
 
 
 def _decisions(summary: Summary) -> list[Table]:

@@ -29,6 +29,9 @@ from segrisk.report.figures import (
     save,
 )
 from segrisk.report.page import page
+from segrisk.report.paper.judge import Claims, judge_claims
+from segrisk.report.paper.show import COLUMNS as CLAIM_COLUMNS
+from segrisk.report.paper.show import claim_rows, claims_markdown
 from segrisk.report.results import Results
 from segrisk.report.summary import Summary, summarise
 from segrisk.report.tables import all_tables, latex, markdown, ranking_tables
@@ -39,13 +42,13 @@ from segrisk.sheets import csv_text
 PAGE = "report.html"
 SIZES = "sizes.csv"
 BY_DICE, BY_DECISION, SURROGATES = "scores_by_validation_dice", "scores_by_decision", "surrogates"
-
+OF_STUDIES = ("decisions", "claims")
 
 OURS = frozenset(
-    [PAGE, SIZES, "report.json", "provenance.json", "table1.md", "table1.tex"]
+    [PAGE, SIZES, "report.json", "provenance.json", "table1.md", "table1.tex", "claims.md"]
     + [
         f"{table}.{kind}"
-        for table in ("scores", "tests", "means", "ranking", "ranking_across", "decisions")
+        for table in ("scores", "tests", "means", "ranking", "ranking_across", *OF_STUDIES)
         for kind in ("csv", "parquet")
     ]
     + [f"{table}.csv" for table in (BY_DICE, BY_DECISION, SURROGATES)]
@@ -68,9 +71,10 @@ def write_report(results: Results, folder: str | Path, views: MakeView | None = 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     summary = summarise(results)
+    claims = judge_claims(summary)
     with TemporaryDirectory(dir=folder, prefix=".") as place:
         new = Path(place)
-        has_parquet = _write_numbers(summary, new)
+        has_parquet = _write_numbers(summary, claims, new)
         tables = all_tables(summary)
         texts = (*tables, *ranking_tables(summary))
         write_text(new / "table1.md", "\n".join(markdown(table) for table in texts))
@@ -80,7 +84,7 @@ def write_report(results: Results, folder: str | Path, views: MakeView | None = 
         others = {path.name for path in folder.glob("[!.]*")} - OURS
         notes = [] if has_parquet else [NO_PARQUET]
         pictures = gallery(summary, views or None)
-        text = page(summary, tables, charts, pictures, [*sorted(written | others), *notes])
+        text = page(summary, claims, tables, charts, pictures, [*sorted(written | others), *notes])
         write_text(new / PAGE, text)
         for path in new.iterdir():
             path.replace(folder / path.name)
@@ -89,7 +93,7 @@ def write_report(results: Results, folder: str | Path, views: MakeView | None = 
     return summary
 
 
-def _write_numbers(summary: Summary, folder: Path) -> bool:
+def _write_numbers(summary: Summary, claims: Claims | None, folder: Path) -> bool:
     """Write every table that computes on; whether Parquet could be written."""
     results = summary.results
     has_parquet = write_table(folder / "tests", pair_rows(summary), TESTS)
@@ -106,7 +110,10 @@ def _write_numbers(summary: Summary, folder: Path) -> bool:
         write_table(folder / "efforts", effort_rows(results))
     if sizes := size_rows(summary):
         write_text(folder / SIZES, csv_text(list(sizes[0]), (row.values() for row in sizes)))
-    write_text(folder / "report.json", as_json(summary))
+    if claims is not None:
+        write_table(folder / "claims", claim_rows(claims), CLAIM_COLUMNS)
+        write_text(folder / "claims.md", claims_markdown(summary, claims))
+    write_text(folder / "report.json", as_json(summary, claims))
     if results.provenance is not None:
         write_json(folder / "provenance.json", results.provenance)
     return has_parquet

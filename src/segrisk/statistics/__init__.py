@@ -4,6 +4,8 @@ from segrisk.statistics.bootstrap import METHODS as METHODS
 from segrisk.statistics.bootstrap import PairInterval as PairInterval
 from segrisk.statistics.bootstrap import bootstrap_intervals as bootstrap_intervals
 from segrisk.statistics.bootstrap import paired_bootstrap as paired_bootstrap
+from segrisk.statistics.contrasts import IndependentContrast as IndependentContrast
+from segrisk.statistics.contrasts import independent_contrast as independent_contrast
 from segrisk.statistics.declared import MarksTest as MarksTest
 from segrisk.statistics.door import MEAN_OVER as MEAN_OVER
 from segrisk.statistics.door import Unit as Unit

@@ -27,6 +27,7 @@ def collect(
     complete = [name for name in study.tasks if name not in incomplete]
     done = [cell for cell in losses if cell.task not in incomplete]
     arms, decided, undecided = _arms(store, cells, complete)
+    own = {name: study.tasks[name] for name in complete}
     declared = store.read()["declared_statistics"]
 
     def named(cells: Sequence[Cell], name: str) -> tuple[Score, ...]:
@@ -36,7 +37,10 @@ def collect(
     return Results(
         name=study.name,
         tasks=tuple(complete),
-        models=tuple(Model(loss.name, loss.label, loss.family) for loss in study.losses),
+        models=tuple(
+            Model(loss.name, loss.label, loss.family, "" if loss.parameters else loss.loss)
+            for loss in study.losses
+        ),
         cases=tuple(
             CaseInfo(name, entry.id, entry.group, entry.fraction)
             for name in complete
@@ -64,6 +68,8 @@ def collect(
             ),
         ),
         provenance=_provenance(study, tasks, cells, declared),
+        stands_for={name: task.stands_for for name, task in own.items() if task.stands_for},
+        factors={name: task.factors for name, task in own.items() if task.factors},
     )
 
 

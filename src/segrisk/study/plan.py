@@ -100,7 +100,7 @@ def task_cases(task: Task) -> Iterable[Case]:
         return apart(read_folder(task_folder(task)))
     assert task.phantom is not None and task.size is not None
     phantom = PHANTOMS[task.phantom]
-    given = {"fraction": task.fraction, "objects": task.objects}
+    given = {name: getattr(task, name) for name in ("fraction", "objects", "spread")}
     changed = {key: value for key, value in given.items() if value is not None}
     return phantom_cases(replace(phantom, **changed), task.cases, task.size, seed=task.seed)
 

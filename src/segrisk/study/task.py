@@ -11,12 +11,13 @@ from segrisk.data.phantoms import PHANTOMS, SMALLEST
 from segrisk.data.preprocessing import DEFAULT, Preprocessing
 from segrisk.names import nearest
 from segrisk.networks import AnyNetwork, UNet
+from segrisk.report.paper.table1 import PaperTask
 from segrisk.training.config import Augmentation, Patches, Positive, Schedule
 
 OF_FOLDERS = ("layout", "target", "labels", "exclude", "colour", "groups")
 """Keys that only a folder has."""
 
-LATER = (*OF_FOLDERS, "preprocessing", "patch")
+LATER = (*OF_FOLDERS, "preprocessing", "patch", "stands_for", "factors")
 """Keys that count as never written where they are not set: studies are older than they are."""
 
 
@@ -26,7 +27,9 @@ class Task(Strict):
     Each case is resized to `size`; without it each keeps its own grid, and `patch` says of what
     size the patches are that a network sees. With both, patches are drawn from resized cases.
 
-    The keys of a folder are those of `segrisk.data.folder.Folder`.
+    The keys of a folder are those of `segrisk.data.folder.Folder`. `stands_for` names the data set
+    of the paper whose numbers are printed beside this task's; `factors` its place in a 2 × 2 design
+    of tasks, such as {size: uniform, balance: even}.
 
     `preprocessing`, `network`, `schedule` and `augmentation` here override those of the study, key
     by key; a network of another name does so whole.
@@ -46,6 +49,9 @@ class Task(Strict):
     seed: int = 0
     fraction: Annotated[float, Field(gt=0, lt=0.6)] | None = None
     objects: Positive | None = None
+    spread: Annotated[float, Field(ge=0, le=3)] | None = None
+    stands_for: PaperTask | None = None
+    factors: dict[str, str] = Field(default_factory=dict)
     size: Annotated[tuple[Positive, ...], Field(min_length=2, max_length=3)] | None = None
     preprocessing: Preprocessing = DEFAULT
     patch: Patches | None = None
@@ -115,4 +121,7 @@ class Task(Strict):
     @model_serializer(mode="wrap")
     def _without_unset(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Studies from before these keys keep their record and its hash."""
-        return {key: value for key, value in dump(self).items() if value or key not in LATER}
+        whole = {key: value for key, value in dump(self).items() if value or key not in LATER}
+        if self.spread is None:  # a spread of 0 is set
+            del whole["spread"]
+        return whole

@@ -13,39 +13,45 @@ from segrisk.statistics import LossClaim, holm, loss_claim
 
 
 @dataclass(frozen=True)
-class Claim:
-    """The difference a − b in the primary metric over trainings; Holm over all claims."""
+class SeedClaim:
+    """The difference a − b in one metric over trainings; Holm over all of that metric."""
 
     task: str
     a: str
     b: str
     claim: LossClaim
+    narrow: LossClaim
+    """At level 1 − 2·alpha, from which equivalence is read."""
     p_adjusted: float
 
 
-def claims(results: Results, tasks: Sequence[TaskInfo]) -> tuple[Claim, ...]:
+def seed_claims(results: Results, tasks: Sequence[TaskInfo], metric: str) -> tuple[SeedClaim, ...]:
     """Every pair of losses on every task; none with one seed, or where folds differ by seed."""
     found = []
     for task in tasks:
-        scores, folds = _by_seed(results, task)
+        scores, folds = _by_seed(results, task, metric)
         shapes = {column.shape for column in scores.values()}
         if not folds or task.n_groups < 2 or any(len(s) < 2 or s[1] < 2 for s in shapes):
             continue
         for a, b in combinations(scores, 2):
-            level = 1 - results.plan.alpha
-            own = loss_claim(scores[a], scores[b], folds, task.groups, level=level, unit=task.unit)
-            found.append((task.name, a, b, own))
-    adjusted = holm([own.p for *_, own in found]).tolist()
-    return tuple(Claim(*row, p_value) for row, p_value in zip(found, adjusted, strict=True))
+            own, narrow = (
+                loss_claim(scores[a], scores[b], folds, task.groups, level=level, unit=task.unit)
+                for level in (1 - results.plan.alpha, 1 - 2 * results.plan.alpha)
+            )
+            found.append((task.name, a, b, own, narrow))
+    adjusted = holm([own.p for *_, own, _ in found]).tolist()
+    return tuple(SeedClaim(*row, p_value) for row, p_value in zip(found, adjusted, strict=True))
 
 
-def _by_seed(results: Results, task: TaskInfo) -> tuple[dict[str, np.ndarray], list[int]]:
-    """By model, the primary metric (cases, seeds); and each case's fold, none where it has two."""
+def _by_seed(
+    results: Results, task: TaskInfo, metric: str
+) -> tuple[dict[str, np.ndarray], list[int]]:
+    """By model, the metric (cases, seeds); and each case's fold, none where it has two."""
     values: dict[tuple[str, str], dict[int, float]] = defaultdict(dict)
     folds: dict[str, set[int]] = defaultdict(set)
     for score in results.scores:
         is_own = (score.task, score.label) == (task.task, task.label)
-        if is_own and score.metric == results.plan.primary:
+        if is_own and score.metric == metric:
             values[score.model, score.case][score.seed] = score.value
             folds[score.case].add(score.fold)
     columns = {
