@@ -8,6 +8,7 @@ from segrisk.report.paper.table1 import SAID_OF_MARKS, exceptions
 from segrisk.report.ranks import Across
 from segrisk.report.sizes import CASES_FOR_CURVE
 from segrisk.report.summary import Block, Summary
+from segrisk.report.tasks import TaskInfo
 from segrisk.report.verdict import listed, number
 from segrisk.statistics import MEAN_OVER, ONE_SEED
 
