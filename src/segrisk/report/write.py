@@ -42,7 +42,7 @@ from segrisk.sheets import csv_text
 PAGE = "report.html"
 SIZES = "sizes.csv"
 BY_DICE, BY_DECISION, SURROGATES = "scores_by_validation_dice", "scores_by_decision", "surrogates"
-OF_STUDIES = ("decisions", "claims")
+OF_STUDIES = ("decisions", "claims", "efforts")
 
 OURS = frozenset(
     [PAGE, SIZES, "report.json", "provenance.json", "table1.md", "table1.tex", "claims.md"]
