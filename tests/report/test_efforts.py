@@ -45,7 +45,7 @@ def test_a_cost_is_the_median_of_trainings_and_the_shares_of_all_their_time():
 
 def text(given):
     summary = summarise(given)
-    return page(summary, all_tables(summary), {}, Gallery((), ()), [])
+    return page(summary, None, all_tables(summary), {}, Gallery((), ()), [])
 
 
 def test_the_page_says_where_the_time_went():

@@ -30,6 +30,7 @@ from segrisk.study.task import Task
 from segrisk.training.config import Augmentation, Device, Positive, Precision, Schedule
 
 SHARED = ("preprocessing", "network", "schedule", "augmentation")
+LATER = ("preprocessing", "compile")
 """What a study may say for all of its tasks, and each of them otherwise, key by key."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
@@ -201,11 +202,6 @@ class Study(Strict):
     device: Device = "auto"
     compile: bool = False
 
-    @model_serializer(mode="wrap")
-    def _without_compile(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Studies that do not compile keep the record and the hash that they had."""
-        return {key: value for key, value in dump(self).items() if value or key != "compile"}
-
     @model_validator(mode="before")
     @classmethod
     def _inherit(cls, given: Any) -> Any:
@@ -224,8 +220,8 @@ class Study(Strict):
 
     @model_serializer(mode="wrap")
     def _without_unset(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Studies from before these keys keep their record."""
-        return {key: value for key, value in dump(self).items() if value or key != "preprocessing"}
+        """Studies from before these keys keep their record and the hash that they had."""
+        return {key: value for key, value in dump(self).items() if value or key not in LATER}
 
     @field_validator("losses", "decisions", "seeds")
     @classmethod
