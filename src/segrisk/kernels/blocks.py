@@ -22,8 +22,11 @@ def _tile(voxels, tiles, SIZE: tl.constexpr):
 
 
 @triton.jit
-def _stage(labels, weight, ignore, inside, C: tl.constexpr):
-    """Labels of a tile, below 0 where a voxel does not count, −2 for bad ones; weights, there 0."""
+def _stage(labels, weight, place, ignore, inside, C: tl.constexpr):
+    """Labels of a tile, below 0 where a voxel does not count, −2 for bad ones; weights, there 0.
+
+    `place` is where the tile's weights are from `weight` on.
+    """
     label = tl.load(labels, mask=inside, other=0)
     if label.dtype.primitive_bitwidth < 32:
         label = label.to(tl.int32)  # no wider than needed: comparisons of int64 take two steps
@@ -35,7 +38,7 @@ def _stage(labels, weight, ignore, inside, C: tl.constexpr):
     if weight is None:
         w = counted.to(tl.float32)
     else:
-        w = tl.where(counted, tl.load(weight, mask=inside, other=0).to(tl.float32), 0.0)
+        w = tl.where(counted, tl.load(weight + place, mask=inside, other=0).to(tl.float32), 0.0)
     return y, w
 
 
@@ -44,12 +47,6 @@ def _report(y, bad):
     """Add the bad labels of a tile to `bad`."""
     count = tl.sum((y == -2).to(tl.int32)).to(tl.int64)
     tl.atomic_add(bad, count, mask=count > 0, sem="relaxed")
-
-
-@triton.jit
-def _weights(weight, row, v, weight_row, weight_step):
-    """Where the weights of a tile are; None where there are none."""
-    return None if weight is None else weight + row * weight_row + v * weight_step
 
 
 @triton.jit
@@ -147,8 +144,8 @@ def masses(
     """Masses of each tile into `partial` (rows, C, 6, tiles); adds its bad labels to `bad`."""
     row, v, inside = _tile(voxels, tiles, SIZE)
     labels += row * label_row + v * label_step
-    weight = _weights(weight, row, v, weight_row, weight_step)
-    y, w = _stage(labels, weight, ignore, inside, C)
+    place = row * weight_row + v * weight_step
+    y, w = _stage(labels, weight, place, ignore, inside, C)
     _report(y, bad)
     logits += row * logit_row + v * logit_step
     top, total = _normalise(logits, logit_class, y, inside, C, CHUNK, SIZE)
@@ -208,8 +205,8 @@ def histogram(
     """
     row, v, inside = _tile(voxels, tiles, SIZE)
     labels += row * label_row + v * label_step
-    weight = _weights(weight, row, v, weight_row, weight_step)
-    y, w = _stage(labels, weight, ignore, inside, C)
+    place = row * weight_row + v * weight_step
+    y, w = _stage(labels, weight, place, ignore, inside, C)
     logits += row * logit_row + v * logit_step
     top, total = _normalise(logits, logit_class, y, inside, C, CHUNK, SIZE)
     # Neighbouring programs run at one time: they take different copies.
@@ -299,8 +296,8 @@ def gradient(
     """The gradient by the logits, into `target`: see `_slopes` for `table`."""
     row, v, inside = _tile(voxels, tiles, SIZE)
     labels += row * label_row + v * label_step
-    weight = _weights(weight, row, v, weight_row, weight_step)
-    y, w = _stage(labels, weight, ignore, inside, C)
+    place = row * weight_row + v * weight_step
+    y, w = _stage(labels, weight, place, ignore, inside, C)
     logits += row * logit_row + v * logit_step
     target += row * target_row + v * target_step
     top, total = _normalise(logits, logit_class, y, inside, C, CHUNK, SIZE)
