@@ -405,7 +405,7 @@ def test_losses_of_others_are_described(loss, use, formula, pooled, averaged):
         (SoftDice(), OVERLAP, "3 channels and overlapping labels are refused: the target has"),
         (differences, Use(), "it gives a tensor of shape (2, 1, 32, 32) and not on"),
     ],
-    ids=str,
+    ids=lambda value: value.__name__ if value is differences else str(value),
 )
 def test_it_says(loss, use, text):
     printed = str(explain(loss, use))
