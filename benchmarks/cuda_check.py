@@ -8,7 +8,7 @@ copy bandwidth for the bytes that must move (logits and labels read twice, the g
 of Lovász as a ratio to PyTorch's cross-entropy and to sorting. Times are those of the device, the
 L2 cache cleared before: `ms` of the loss as it is called, with launches queued ahead, `graph` of
 its CUDA graph, and `host` with the host's own work. Last come trainings at 128 px in 2D: whether a
-step waits for its batch, and what each precision, order in memory and compilation makes of it.
+step waits for its batch, and what each precision and compilation makes of it.
 """
 
 import argparse

@@ -19,7 +19,7 @@ from segrisk.training import checkpoint
 from segrisk.training.ahead import ahead
 from segrisk.training.augment import Changes, apply, together
 from segrisk.training.config import Augmentation, Phase
-from segrisk.training.device import pinned, put_channels_last, threads_ahead, wants_channels_last
+from segrisk.training.device import pinned, threads_ahead
 from segrisk.training.examples import Source
 from segrisk.training.predict import batches
 from segrisk.training.timing import Laps, clock_of
@@ -116,8 +116,6 @@ def fit(
     """
     laps = Laps(clock_of(fabric.device))
     precision = fabric.strategy.precision
-    if wants_channels_last(network, fabric.device, precision.precision):
-        put_channels_last(network)
     optimizer = torch.optim.Adam(network.parameters(), training.phase.learning_rate)
     # The compiled network shares the weights of `network`, which stays as it is for prediction.
     trained = torch.compile(network) if training.compile else network
