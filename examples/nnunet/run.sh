@@ -17,6 +17,9 @@ if [ ! -e "$work/env/ready" ]; then
   # acvl-utils is built from source, by the setuptools that were just installed.
   pip --no-deps --no-build-isolation --requirement "$here/requirements.txt"
   pip --editable "$root[compare]"
+  if ! "$work/env/bin/python" -c "import torchvision" 2> /dev/null; then
+    cp "$here/operators.py" "$("$work/env/bin/python" -c "import site; print(site.getsitepackages()[0])")/sitecustomize.py"
+  fi
   touch "$work/env/ready"
 fi
 export PATH="$work/env/bin:$PATH"
@@ -40,4 +43,6 @@ dice="$base/nnUNetTrainerSegrisk_soft_dice__nnUNetPlans__2d"
 mixed="$base/nnUNetTrainerSegrisk_mixed__nnUNetPlans__2d"
 labels="$nnUNet_raw/Dataset004_Hippocampus"
 segrisk decide "$mixed/fold_0/validation" --rule exact --metric dice --out "$work/decided" --overwrite
-segrisk compare --reference "$labels" --model dice="$dice" --model mixed="$mixed" --out "$work/compared"
+# Fold 0 alone was trained, so that other cases have no prediction.
+segrisk compare --reference "$labels" --model dice="$dice" --model mixed="$mixed" \
+  --unpredicted leave-out --out "$work/compared"
