@@ -225,3 +225,17 @@ def test_the_trainer_can_be_copied_into_nnunet(tmp_path):
     copied = nnunet.install(tmp_path / "nnunetv2")
     assert copied.parent == folder
     assert copied.read_text() == (nnunet.trainers_folder() / copied.name).read_text()
+
+
+def test_the_commands_say_where_trainers_lie_and_what_is_missing(tmp_path):
+    cli = pytest.importorskip("typer.testing", reason="the command line is not installed")
+    from segrisk.commands import app
+
+    runner = cli.CliRunner()
+    folder = runner.invoke(app, ["nnunet", "folder"]).output.strip()
+    assert (nnunet.trainers_folder().samefile(folder)) and "\n" not in folder
+    failed = runner.invoke(app, ["nnunet", "install", str(tmp_path)])
+    assert failed.exit_code == 2 and "is no folder" in failed.output.replace("\n", " ")
+    (tmp_path / "training" / "nnUNetTrainer").mkdir(parents=True)
+    done = runner.invoke(app, ["nnunet", "install", str(tmp_path)])
+    assert done.exit_code == 0 and "segrisk_trainers.py" in done.output.replace("\n", "")
