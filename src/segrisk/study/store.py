@@ -70,7 +70,12 @@ class Store:
             starts = {begins_from[key] for key in needed} - {None}
             needed = {key for key in starts if not self.has_weights(key)} - wanted
             wanted = wanted | needed
-        return [cell for cell in cells if cell.key in wanted]
+        # Tasks that differ in the second phase alone share their starts: each is run once.
+        once: dict[str, Cell] = {}
+        for cell in cells:
+            if cell.key in wanted:
+                once.setdefault(cell.key, cell)
+        return list(once.values())
 
     def begin(self, key: str) -> Path:
         """The folder in which a cell is run; what an interrupted run left there is kept."""
