@@ -99,6 +99,39 @@ def test_a_comparison_tells_faults_that_are_alike_as_one(run, tmp_path):
     assert caught.value.faults[2] == "60 faults in all: segrisk doctor --all names each"
 
 
+ONE_HOT = np.stack([ball() == 0, ball() == 1]).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("ending", "reference", "prediction", "said"),
+    [
+        (
+            ".nii.gz",
+            ball(),
+            np.moveaxis(ONE_HOT, 0, -1),
+            "has shape (6, 5, 7, 2), where 3 axes are",
+        ),
+        (".npy", ball(), ONE_HOT, "has shape (2, 6, 5, 7), where at most 3 axes are expected"),
+        (".npy", ball()[0], ONE_HOT[:, 0], "; it seems to have a channel for each class: "),
+        (".npy", np.moveaxis(ONE_HOT[:, 0], 0, -1), ball()[0], "; its reference seems to have a"),
+    ],
+)
+def test_a_channel_for_each_class_is_no_mask(tmp_path, ending, reference, prediction, said):
+    for folder, values in (("labels_x", reference), ("A", prediction)):
+        write(tmp_path / folder / f"a{ending}", values)
+    (fault,) = doctor(Request(tmp_path / "labels_x", (("A", tmp_path / "A"),))).faults
+    assert said in fault.text and "save the argmax over the channels" in fault.text
+    assert "0000" not in fault.text
+
+
+def test_an_axis_of_length_1_is_no_class(tmp_path):
+    for folder, values in (("labels_x", ball()), ("A", ball()[None])):
+        write(tmp_path / folder / "a.npy", values)
+    (fault,) = doctor(Request(tmp_path / "labels_x", (("A", tmp_path / "A"),))).faults
+    assert "(1, 6, 5, 7)" in fault.text and "np.squeeze" in fault.text
+    assert "argmax" not in fault.text
+
+
 def test_faults_of_two_models_are_never_one():
     def faults(model):
         return [Finding("nan", f"{model}: m/{n}: is NaN", one=f"m/{n}") for n in range(4)]
