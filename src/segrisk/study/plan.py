@@ -18,6 +18,7 @@ from segrisk.data.twins import apart
 from segrisk.files import digest
 from segrisk.networks.layers import check
 from segrisk.study.config import DecisionChoice, LossChoice, Study
+from segrisk.study.supervision import check_ignoring
 from segrisk.study.task import Task
 from segrisk.training.device import LAYOUT
 
@@ -87,6 +88,7 @@ def task_folder(task: Task) -> Folder:
         layout=task.layout,
         target=task.target,
         labels=task.labels,
+        ignore=task.ignore,
         exclude=task.exclude,
         colour=task.colour,
         groups=Path(task.groups) if task.groups else None,
@@ -108,10 +110,12 @@ def task_cases(task: Task) -> Iterable[Case]:
 def prepare_tasks(study: Study, root: Path) -> dict[str, PreparedTask]:
     """Read, check and prepare every task of a study; all faults surface here."""
     prepared = {
-        name: prepare(task_cases(task), task.size, root, task.preprocessing)
+        name: prepare(task_cases(task), task.size, root, task.preprocessing, soft=task.is_soft)
         for name, task in study.tasks.items()
     }
     for name, task in study.tasks.items():
+        if prepared[name].ignores:
+            check_ignoring(study.losses, task, f"'tasks.{name}'")
         try:
             check(task.network, size=task.window, channels=prepared[name].channels)
         except ConfigurationError as error:
