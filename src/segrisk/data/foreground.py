@@ -127,7 +127,7 @@ class Masks:
             yield (
                 f"{where}: the masks have more than one value besides 0: {seen}: set "
                 f"{rule.advice}`foreground: [{', '.join(map(str, found[:3]))}]` with those that "
-                "you mean, or `threshold: ..`"
+                "you mean, `ignore: ..` with one that stands for unknown, or `threshold: ..`"
             )
         if self.read < count:  # what seems to be missing may be in the masks that were not read
             return

@@ -18,9 +18,9 @@ from segrisk.report.viewer import CaseView
 from segrisk.report.views import Views, upright
 from segrisk.similarity import confusion, dice
 from segrisk.study.config import Study
-from segrisk.study.plan import task_folder
 from segrisk.study.predictions import IGNORED, MANIFEST, ONE, WHITE
 from segrisk.study.store import StoreError
+from segrisk.study.task import task_folder
 
 ROUNDING = 1e-6
 

@@ -9,7 +9,6 @@ import torch
 
 from segrisk.configuration import ConfigurationError
 from segrisk.data.case import Case
-from segrisk.data.folder import Folder
 from segrisk.data.folds import Split, cross_validation
 from segrisk.data.phantoms import PHANTOMS, phantom_cases
 from segrisk.data.prepare import PreparedTask, prepare
@@ -19,7 +18,7 @@ from segrisk.files import digest
 from segrisk.networks.layers import check
 from segrisk.study.config import DecisionChoice, LossChoice, Study
 from segrisk.study.supervision import check_ignoring
-from segrisk.study.task import Task
+from segrisk.study.task import Task, task_folder
 from segrisk.training.device import LAYOUT
 
 COMPONENTS = {
@@ -76,24 +75,6 @@ class Cell:
     def title(self) -> str:
         """How a person sees the cell named."""
         return f"{self.task} fold {self.fold} seed {self.seed} {self.model}"
-
-
-def task_folder(task: Task) -> Folder:
-    """The folder of a task that has one, with all that the study says of it."""
-    assert task.folder is not None
-    return Folder(
-        path=Path(task.folder),
-        foreground=task.foreground,
-        threshold=task.threshold,
-        layout=task.layout,
-        target=task.target,
-        labels=task.labels,
-        ignore=task.ignore,
-        exclude=task.exclude,
-        colour=task.colour,
-        groups=Path(task.groups) if task.groups else None,
-        dimensions=len(task.window),
-    )
 
 
 def task_cases(task: Task) -> Iterable[Case]:

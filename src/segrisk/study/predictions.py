@@ -17,9 +17,9 @@ from segrisk.data.saving import nifti, png
 from segrisk.files import write_bytes, write_text
 from segrisk.sheets import csv_text
 from segrisk.study.config import Study
-from segrisk.study.plan import Cell, resolve_device, task_folder
+from segrisk.study.plan import Cell, resolve_device
 from segrisk.study.store import Store, StoreError
-from segrisk.study.task import Task
+from segrisk.study.task import Task, task_folder
 from segrisk.study.worker import At, Work, held_out
 
 MANIFEST = "manifest.csv"

@@ -1,11 +1,12 @@
 """A task of a study: which cases, as what a network sees them, and how it learns from them."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from segrisk.configuration import Strict
-from segrisk.data.folder import Colour
+from segrisk.data.folder import Colour, Folder
 from segrisk.data.layouts.choose import LAYOUTS
 from segrisk.data.phantoms import PHANTOMS, SMALLEST
 from segrisk.data.preprocessing import DEFAULT, Preprocessing
@@ -96,6 +97,8 @@ class Task(Strict):
             raise ValueError(f"unknown phantom '{self.phantom}'{nearest(self.phantom, PHANTOMS)}")
         if self.layout is not None and self.layout not in LAYOUTS:
             raise ValueError(f"unknown layout '{self.layout}'{nearest(self.layout, LAYOUTS)}")
+        if self.folder is not None:
+            task_folder(self)  # which says what its keys contradict
         given = [name for name in OF_FOLDERS if getattr(self, name)]
         if self.phantom is not None and given:
             raise ValueError(f"a phantom has no {' and no '.join(given)}: remove it")
@@ -147,3 +150,21 @@ class Task(Strict):
         if self.spread is None:  # a spread of 0 is set
             del whole["spread"]
         return whole
+
+
+def task_folder(task: Task) -> Folder:
+    """The folder of a task that has one, with all that the study says of it."""
+    assert task.folder is not None
+    return Folder(
+        path=Path(task.folder),
+        foreground=task.foreground,
+        threshold=task.threshold,
+        layout=task.layout,
+        target=task.target,
+        labels=task.labels,
+        ignore=task.ignore,
+        exclude=task.exclude,
+        colour=task.colour,
+        groups=Path(task.groups) if task.groups else None,
+        dimensions=len(task.window),
+    )
