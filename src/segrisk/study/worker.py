@@ -103,7 +103,8 @@ def _decide(work: Work, folder: Path) -> None:
     assert cell.decision is not None
     fabric, network = _fabric(work), _network(work, task)
     validation = _maps(work, fabric, network, cell.split.validation, probabilities_at)
-    fitted = cell.decision.build().fit((p, task.mask(index)) for index, p in validation)
+    cases = (_counted(task.known(index), p, task.mask(index)) for index, p in validation)
+    fitted = cell.decision.build().fit(cases)
     write_json(folder / "rule.json", as_json(fitted))
     test = _maps(work, fabric, network, cell.split.test, probabilities_at)
     decided = ((index, fitted.decide(p)) for index, p in test)
@@ -145,16 +146,22 @@ def _loss(cell: Cell, task: PreparedTask) -> nn.Module:
 
 
 def _examples(work: Work, task: PreparedTask) -> Source:
-    split, patches = work.cell.split, work.task.patch
+    patches, parts = work.task.patch, (work.cell.split.train, work.cell.split.validation)
     if patches is not None:
-        return PatchExamples(task.images, task.targets, split.train, split.validation, patches)
+        return PatchExamples(task.images, task.targets, *parts, patches, task.ignored)
     assert isinstance(task.images, np.ndarray) and isinstance(task.targets, np.ndarray)
-    return Examples(task.images, task.targets, split.train, split.validation)
+    assert task.ignored is None or isinstance(task.ignored, np.ndarray)
+    return Examples(task.images, task.targets, *parts, task.ignored)
 
 
 def _prior(cell: Cell, task: PreparedTask) -> float:
-    """The foreground fraction of the training part."""
-    return float(np.mean([task.targets[index].mean() for index in cell.split.train]))
+    """The foreground fraction of what is known in the training part."""
+    fractions = []
+    for index in cell.split.train:
+        known = None if task.ignored is None else ~task.ignored[index]
+        (target,) = _counted(known, task.targets[index])
+        fractions.append(target.mean(dtype=np.float64))
+    return float(np.mean(fractions))
 
 
 def _training(work: Work) -> Training:
@@ -195,19 +202,33 @@ def _logits(
 def _surrogates(
     work: Work, fabric: Fabric, network: nn.Module
 ) -> Iterator[tuple[int, dict[str, float]]]:
-    """Each held-out case with every surrogate and the risks, all as the network sees it."""
+    """Each held-out case with every surrogate and the risks, all as the network sees it.
+
+    Soft labels are cut at one half: the risks are those of the reference, the majority.
+    """
     task = _load(work.cell.data)
     losses = {name: LOSSES[name]() for name in SURROGATES}
     for index, logits in _logits(work, fabric, network, work.cell.split.test):
-        logits, target = logits.cpu()[None], torch.from_numpy(np.array(task.targets[index]))[None]
-        values = {name: float(loss(logits, target)) for name, loss in losses.items()}
-        hard = score(logits.numpy() > 0, target.numpy() > 0)
+        logits, target = logits.cpu(), np.asarray(task.targets[index]) > 0.5
+        known = None if task.ignored is None else ~np.asarray(task.ignored[index])
+        y = torch.from_numpy(target.astype(np.uint8))[None]
+        mask = None if known is None else torch.from_numpy(known)[None]
+        values = {name: float(loss(logits[None], y, mask)) for name, loss in losses.items()}
+        hard = score(*_counted(known, logits.numpy() > 0, target))
         yield index, values | {RISKS[metric]: 1 - value for metric, value in hard.items()}
 
 
 def _score(cell: Cell, task: PreparedTask, masks: Iterable[tuple[int, np.ndarray]]) -> list[Score]:
-    scored = ((index, score(mask, np.asarray(task.mask(index)))) for index, mask in masks)
+    scored = (
+        (index, score(*_counted(task.known(index), mask, np.asarray(task.mask(index)))))
+        for index, mask in masks
+    )
     return _scores(cell, task, scored)
+
+
+def _counted(known: np.ndarray | None, *arrays: np.ndarray) -> Sequence[np.ndarray]:
+    """What counts of arrays of one shape: all, or a list of the voxels that are known."""
+    return arrays if known is None else [array[known] for array in arrays]
 
 
 def _scores(

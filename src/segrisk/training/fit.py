@@ -14,13 +14,14 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from segrisk.similarity import Confusion, dice
+from segrisk.similarity import dice
 from segrisk.training import checkpoint
 from segrisk.training.ahead import ahead
 from segrisk.training.augment import Changes, apply, together
 from segrisk.training.config import Augmentation, Phase
 from segrisk.training.device import pinned, threads_ahead
 from segrisk.training.examples import Source
+from segrisk.training.labels import cost, masses
 from segrisk.training.predict import batches
 from segrisk.training.timing import Laps, clock_of
 
@@ -190,7 +191,7 @@ def _train_epoch(
             optimizer.zero_grad()
             logits = model(images).float()
             laps.end("forward")
-            value = loss(logits, targets)
+            value = cost(loss, logits, targets)
             laps.end("loss")
             fabric.backward(value)
             laps.end("backward")
@@ -230,11 +231,9 @@ def _evaluate(
     model.eval()
     values, counts, scores = [], [], []
     for logits, targets in examples.validated(model, batch_size, fabric.device):
-        values.append(loss(logits, targets))
+        values.append(cost(loss, logits, targets))
         counts.append(len(logits))
-        mask, y = (logits > 0).flatten(1), (targets > 0).flatten(1)
-        tp, fp, fn = (mask & y).sum(1), (mask & ~y).sum(1), (~mask & y).sum(1)
-        scores.append(dice(Confusion(tp, fp, fn, (~mask & ~y).sum(1))))
+        scores.append(dice(masses(logits, targets)))
     return _mean(values, counts), float(torch.cat(scores).cpu().double().mean())
 
 
