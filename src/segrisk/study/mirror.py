@@ -19,9 +19,9 @@ from segrisk.study.store import MANIFEST, PROGRESS, Store, StoreError, opened
 OWNER = ".owner"
 
 
-def is_url(out: str) -> bool:
+def is_url(out: Path | str) -> bool:
     """Whether results go to object storage, not to a folder."""
-    return "://" in out
+    return "://" in str(out)
 
 
 def working_folder(url: str) -> Path:
@@ -106,13 +106,13 @@ def _is_small(name: str) -> bool:
 
 
 @contextmanager
-def opened_at(out: str, name: str, tell: Callable[[str], None]) -> Iterator[Store]:
+def opened_at(out: Path | str, name: str, tell: Callable[[str], None]) -> Iterator[Store]:
     """Open the store of study `name` in a folder or at a URL, for one run."""
     if not is_url(out):
         with opened(Path(out), name) as store:
             yield store
         return
-    remote, root = Remote.at(out), working_folder(out)
+    remote, root = Remote.at(str(out)), working_folder(str(out))
     _refuse_foreign(remote, name)
     with opened(root, name) as store:
         lease = Lease(remote, _owner(root))
@@ -125,7 +125,7 @@ def opened_at(out: str, name: str, tell: Callable[[str], None]) -> Iterator[Stor
             lease.release()
 
 
-def looked_at(out: str, whole: bool = False) -> Store:
+def looked_at(out: Path | str, whole: bool = False) -> Store:
     """The store in a folder or at a URL, for whoever only looks; `whole`, for whoever predicts.
 
     A URL gets a copy of its own, without what is no longer there: a run on this machine may have
@@ -133,7 +133,7 @@ def looked_at(out: str, whole: bool = False) -> Store:
     """
     if not is_url(out):
         return Store(Path(out))
-    remote, run = Remote.at(out), working_folder(out)
+    remote, run = Remote.at(str(out)), working_folder(str(out))
     if remote.read("study.json") is None:
         raise StoreError(f"{out}: holds no study; 'segrisk study run' makes one")
     root = run.with_name(f"{run.name}-seen")

@@ -32,7 +32,7 @@ from segrisk.training.predict import mask_at, probabilities_at
 
 def run_study(
     file: Path,
-    out: str,
+    out: Path | str,
     *,
     console: Console,
     engine: str | None = None,
@@ -164,7 +164,7 @@ def _report(
 
 
 def _recorded(
-    out: str, whole: bool = False
+    out: Path | str, whole: bool = False
 ) -> tuple[Study, Store, dict[str, PreparedTask], list[Cell]]:
     """A study as its store recorded it: for whoever only looks; `whole`, with weights and data."""
     store = looked_at(out, whole)
@@ -175,7 +175,7 @@ def _recorded(
     return study, store, tasks, cells
 
 
-def report_study(out: str, console: Console, predictions: Path | None = None) -> None:
+def report_study(out: Path | str, console: Console, predictions: Path | None = None) -> None:
     """Write the report of the study in `out` again, and print its tables.
 
     `predictions`, the folder that `predict_study` wrote, gives its page cases to look at.
@@ -183,7 +183,7 @@ def report_study(out: str, console: Console, predictions: Path | None = None) ->
     _report(*_recorded(out, whole=predictions is not None), console, predictions)
 
 
-def print_status(out: str, console: Console) -> None:
+def print_status(out: Path | str, console: Console) -> None:
     """Print which cells of the study in `out` are done, running, failed and left."""
     study, store, _, cells = _recorded(out)
     current = status(store, cells)
@@ -208,7 +208,7 @@ def print_status(out: str, console: Console) -> None:
         console.print(f"  about {duration(left)} of training left", highlight=False)
 
 
-def predict_study(out: str, target: Path, probabilities: bool, console: Console) -> None:
+def predict_study(out: Path | str, target: Path, probabilities: bool, console: Console) -> None:
     """Write the held-out masks of the study in `out`, or its probabilities, to `target`."""
     at = probabilities_at if probabilities else mask_at
     write_predictions(*_recorded(out, whole=True), target, at, console)
@@ -216,7 +216,7 @@ def predict_study(out: str, target: Path, probabilities: bool, console: Console)
     console.print(f"{what}, references and manifest: {target}", highlight=False, soft_wrap=True)
 
 
-def export_study(out: str, target: Path, console: Console) -> None:
+def export_study(out: Path | str, target: Path, console: Console) -> None:
     """Copy the finished cells of `out` to `target`, without weights and data."""
     count = export(looked_at(out), target)
     console.print(f"{count} finished cells are in {target}", highlight=False)
