@@ -9,7 +9,7 @@ import pytest
 from segrisk.configuration import validate
 from segrisk.study import plan as planning
 from segrisk.study.config import Study
-from segrisk.study.engine import default_workers
+from segrisk.study.local import default_workers
 from segrisk.study.plan import plan, prepare_tasks
 from segrisk.training.timing import PHASES
 from tiny_study import TINY

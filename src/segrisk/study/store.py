@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from filelock import FileLock, Timeout
 
@@ -17,11 +17,26 @@ from segrisk.study.plan import Cell, describe
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.pt"
 CELL = "cell.json"
+PROGRESS = "progress.json"
 LOCK = ".lock"
 
 
 class StoreError(Exception):
     """A results folder that cannot be used; the text says why and what to do."""
+
+
+class Elsewhere(Protocol):
+    """What a results folder that mirrors one in object storage asks of it."""
+
+    @property
+    def url(self) -> str: ...
+    def fetch(self, key: str) -> bool: ...
+    def remove(self, key: str) -> None: ...
+    def attend(self, running: Sequence[str]) -> None: ...
+    def publish(self, name: str) -> None: ...
+    def withdraw(self, name: str) -> None: ...
+    def send(self) -> None: ...
+    def is_held(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -34,6 +49,17 @@ class Store:
     """
 
     root: Path
+    mirror: Elsewhere | None = None
+
+    @property
+    def url(self) -> str | None:
+        """Where in object storage the results lie that this folder mirrors."""
+        return self.mirror.url if self.mirror else None
+
+    @property
+    def place(self) -> str:
+        """The results folder as a person named it."""
+        return self.url or str(self.root)
 
     @property
     def data(self) -> Path:
@@ -86,7 +112,7 @@ class Store:
     def commit(self, key: str) -> None:
         """Make a cell finished, in one step: its manifest first, then its name."""
         folder = self.partial(key)
-        for name in ("checkpoint.pt", "progress.json"):
+        for name in ("checkpoint.pt", PROGRESS):
             (folder / name).unlink(missing_ok=True)
         for path in folder.glob(".*.tmp"):  # what a kill left in the middle of a write
             path.unlink()
@@ -100,7 +126,7 @@ class Store:
         damaged = [cell for cell in cells if not self._sound(self.finished(cell.key))]
         for cell in damaged:
             shutil.rmtree(self.finished(cell.key))
-        return [cell.title for cell in damaged]
+        return [cell.title for cell in damaged if self.mirror is None or not self.fetch(cell.key)]
 
     def discard_stale(self, cells: Sequence[Cell]) -> list[Cell]:
         """Remove finished cells that began from weights which their start no longer has.
@@ -111,6 +137,8 @@ class Store:
         stale = [cell for cell in cells if self._is_stale(cell)]
         for cell in stale:
             shutil.rmtree(self.finished(cell.key))
+            if self.mirror:
+                self.mirror.remove(cell.key)
         return stale
 
     def _is_stale(self, cell: Cell) -> bool:
@@ -136,6 +164,7 @@ class Store:
     def fail(self, key: str, text: str) -> None:
         (self.root / "failed").mkdir(exist_ok=True)
         write_text(self.root / "failed" / f"{key}.txt", text)
+        self.publish(f"failed/{key}.txt")
 
     def failure(self, key: str) -> str | None:
         path = self.root / "failed" / f"{key}.txt"
@@ -143,6 +172,8 @@ class Store:
 
     def is_busy(self) -> bool:
         """Whether a run is working here now."""
+        if self.mirror and self.mirror.is_held():
+            return True
         if not (self.root / LOCK).exists():
             return False
         lock = FileLock(self.root / LOCK)
@@ -157,12 +188,36 @@ class Store:
 
     def forget_failures(self) -> None:
         shutil.rmtree(self.root / "failed", ignore_errors=True)
+        if self.mirror:
+            self.mirror.withdraw("failed")
+
+    def fetch(self, key: str) -> bool:
+        """Have a finished cell here that may have been run elsewhere; False if it came to harm."""
+        if not (self.mirror.fetch(key) if self.mirror else self.is_finished(key)):
+            return False
+        shutil.rmtree(self.partial(key), ignore_errors=True)
+        return True
+
+    def attend(self, running: Sequence[str]) -> None:
+        """What is due now and then while cells run; StoreError where this run lost its place."""
+        if self.mirror:
+            self.mirror.attend(running)
+
+    def send(self) -> None:
+        """Have every finished cell where the results lie; an interrupted upload is redone."""
+        if self.mirror:
+            self.mirror.send()
+
+    def publish(self, name: str) -> None:
+        """Have a file or folder of this store where its results lie."""
+        if self.mirror:
+            self.mirror.publish(name)
 
     def read(self) -> dict[str, Any]:
         """What `study.json` holds."""
         path = self.root / "study.json"
         if not path.exists():
-            raise StoreError(f"{self.root}: holds no study; 'segrisk study run' makes one")
+            raise StoreError(f"{self.place}: holds no study; 'segrisk study run' makes one")
         return _read(path)
 
     def declare(self, study: Study, cells: Sequence[Cell]) -> None:
@@ -179,6 +234,7 @@ class Store:
                 **describe(cells),
             },
         )
+        self.publish("study.json")
 
     def _has_scores(self) -> bool:
         return any((self.root / "cells").glob("*/scores.csv"))

@@ -3,8 +3,10 @@
 import csv
 import io
 import logging
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
@@ -24,7 +26,8 @@ from segrisk.metrics import score
 from segrisk.networks import begin_at
 from segrisk.scores import RISKS, SURROGATES, Score, write_scores
 from segrisk.study.plan import Cell
-from segrisk.study.store import CELL, WEIGHTS, Store
+from segrisk.study.remote import PROGRESS_SECONDS, Remote
+from segrisk.study.store import CELL, PROGRESS, WEIGHTS, Store
 from segrisk.study.task import Task
 from segrisk.training import checkpoint
 from segrisk.training.device import make_reproducible
@@ -48,11 +51,20 @@ class Work:
     precision: str
     device: str
     compile: bool = False
+    remote: str | None = None
+    """The URL that the store's folder mirrors, where it lies in object storage."""
 
 
-def enter() -> None:
-    """Prepare a fresh worker process."""
+def enter(gpu: str | None = None) -> None:
+    """Prepare a fresh worker process; with `gpu`, that is the only one it sees."""
     processes.enter()
+    if gpu is not None:  # before the first call of CUDA, which reads it once
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    quiet()
+
+
+def quiet() -> None:
+    """Keep Fabric from announcing each training."""
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 
 
@@ -60,12 +72,17 @@ def run_cell(work: Work) -> None:
     """Run one cell, continuing what was begun, and make it finished."""
     make_reproducible(work.threads)
     store, cell = Store(work.root), work.cell
+    remote = Remote.at(work.remote) if work.remote else None
+    if remote is not None:
+        remote.provide(cell.start, cell.data, work.root)
     folder = store.begin(cell.key)
     run = _decide if cell.kind == "decision" else _train
     run(work, folder)
     began_from = {"began_from": store.weights_digest(cell.start)} if cell.start else {}
     write_json(folder / CELL, {"title": cell.title, "key": cell.key, **began_from})
     store.commit(cell.key)
+    if remote is not None:
+        remote.push_cell(store.finished(cell.key), cell.key)
 
 
 def _train(work: Work, folder: Path) -> None:
@@ -80,7 +97,7 @@ def _train(work: Work, folder: Path) -> None:
         _examples(work, task),
         _training(work),
         checkpoint_path=folder / "checkpoint.pt",
-        report=_Reporter(folder),
+        report=_Reporter(folder, work.remote),
     )
     _write_curve(folder / "curve.csv", state.curve)
     write_json(folder / "effort.json", _effort(state))
@@ -273,12 +290,17 @@ def _write_curve(path: Path, curve: list[Epoch]) -> None:
 class _Reporter:
     """Leaves the progress where the parent, and `segrisk study status`, can read it."""
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "progress.json"
-        self._told = 0.0
+    def __init__(self, folder: Path, remote: str | None) -> None:
+        self._path = folder / PROGRESS
+        self._remote = Remote.at(remote) if remote else None
+        self._told = self._sent = 0.0
 
     def __call__(self, progress: Progress) -> None:
         now = time.monotonic()
         if now - self._told > 1.0:
             self._told = now
             write_json(self._path, asdict(progress))
+        if self._remote is not None and now - self._sent > PROGRESS_SECONDS:
+            self._sent = now
+            with suppress(OSError):  # a training does not end because nobody could be told of it
+                self._remote.write(f"cells/{self._path.parent.name}/{PROGRESS}", asdict(progress))
