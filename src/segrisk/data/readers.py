@@ -42,7 +42,11 @@ def read_folder(folder: Folder) -> Iterator[Case]:
     files are collected, and raised together at the end, after the good cases: so consume the
     iterator whole before using any of them.
     """
-    found = find_cases(folder)
+    return read_found(find_cases(folder), folder)
+
+
+def read_found(found: Found, folder: Folder) -> Iterator[Case]:
+    """Like `read_folder`, of files that `find_cases` has found in the folder."""
     return _cases(found, folder, Masks(rule(found, folder)))
 
 

@@ -12,8 +12,7 @@ from segrisk.data.case import Case
 from segrisk.data.folds import Split, cross_validation
 from segrisk.data.phantoms import PHANTOMS, phantom_cases
 from segrisk.data.prepare import PreparedTask, prepare
-from segrisk.data.readers import read_folder
-from segrisk.data.twins import apart
+from segrisk.data.remember import prepare_folder
 from segrisk.files import digest
 from segrisk.networks.layers import check
 from segrisk.study.config import DecisionChoice, LossChoice, Study
@@ -76,10 +75,8 @@ class Cell:
         return f"{self.task} fold {self.fold} seed {self.seed} {self.model}"
 
 
-def task_cases(task: Task) -> Iterable[Case]:
-    """The cases of a task, from its folder or its phantom."""
-    if task.folder is not None:
-        return apart(read_folder(task_folder(task)))
+def phantom_task(task: Task) -> Iterable[Case]:
+    """The cases of a task that are drawn."""
     assert task.phantom is not None and task.size is not None
     phantom = PHANTOMS[task.phantom]
     given = {name: getattr(task, name) for name in ("fraction", "objects", "spread")}
@@ -87,12 +84,16 @@ def task_cases(task: Task) -> Iterable[Case]:
     return phantom_cases(replace(phantom, **changed), task.cases, task.size, seed=task.seed)
 
 
+def _prepared(task: Task, root: Path) -> PreparedTask:
+    made = (task.size, root, task.preprocessing)
+    if task.folder is None:
+        return prepare(phantom_task(task), *made)
+    return prepare_folder(task_folder(task), *made, soft=task.is_soft)
+
+
 def prepare_tasks(study: Study, root: Path) -> dict[str, PreparedTask]:
     """Read, check and prepare every task of a study; all faults surface here."""
-    prepared = {
-        name: prepare(task_cases(task), task.size, root, task.preprocessing, soft=task.is_soft)
-        for name, task in study.tasks.items()
-    }
+    prepared = {name: _prepared(task, root) for name, task in study.tasks.items()}
     for name, task in study.tasks.items():
         if prepared[name].ignores:
             check_ignoring(study.losses, task, f"'tasks.{name}'")
