@@ -3,7 +3,9 @@
 import hashlib
 import json
 import shutil
+import warnings
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from math import prod
@@ -13,7 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from segrisk.data.case import Case, Origin
-from segrisk.data.errors import DataError
+from segrisk.data.errors import DataError, DataWarning
 from segrisk.data.preprocessing import (
     DEFAULT,
     VERSION,
@@ -23,7 +25,10 @@ from segrisk.data.preprocessing import (
     cropped_away,
     preprocess,
 )
-from segrisk.files import digest, write_json
+from segrisk.files import digest, file_digest, write_json
+
+TASK = "task.json"
+BINARIES = ("images.bin", "targets.bin", "masks.bin")
 
 
 @dataclass(frozen=True)
@@ -125,7 +130,8 @@ def prepare(
 
     Each is resized to `size`; without it each keeps its own grid, or has the pipeline's spacing.
     Whatever faults the cases have are raised by their iterator, DataError names those from which
-    the crop would take foreground, and then nothing stays behind.
+    the crop would take foreground, and then nothing stays behind. A folder that is there already
+    is kept, unless its files are not what was written: DataWarning, and they are written anew.
     """
     root.mkdir(parents=True, exist_ok=True)
     temporary = root / ".preparing"
@@ -133,11 +139,10 @@ def prepare(
     temporary.mkdir()
     try:
         content = hashlib.sha256()
-        with (
-            (temporary / "images.bin").open("wb") as images,
-            (temporary / "targets.bin").open("wb") as targets,
-            (temporary / "masks.bin").open("wb") as masks,
-        ):
+        with ExitStack() as stack:
+            images, targets, masks = (
+                stack.enter_context((temporary / name).open("wb")) for name in BINARIES
+            )
             entries, channels, faults = [], 0, []
             for case in cases:
                 entry = _write(case, size, by, content, images, targets, masks)
@@ -147,16 +152,19 @@ def prepare(
         if faults:
             raise DataError(faults)
         key = digest({"content": content.hexdigest(), "size": size, **_identity(size, by)})
-        write_json(
-            temporary / "task.json",
-            {
-                "key": key,
-                "size": size,
-                "channels": channels,
-                "entries": [_described(entry) for entry in entries],
-            },
-        )
+        described = {
+            "key": key,
+            "size": size,
+            "channels": channels,
+            "entries": [_described(entry) for entry in entries],
+            "files": {name: file_digest(temporary / name) for name in BINARIES},
+        }
+        write_json(temporary / TASK, {**described, "digest": digest(described)})
         folder = root / key[:16]
+        if folder.exists() and not _is_sound(folder):
+            text = f"{folder}: the prepared cases were damaged, and are made again"
+            warnings.warn(text, DataWarning, stacklevel=2)
+            shutil.rmtree(folder)
         if not folder.exists():
             temporary.rename(folder)
     finally:
@@ -166,10 +174,29 @@ def prepare(
 
 def load_prepared(folder: Path) -> PreparedTask:
     """The task that `prepare` left in `folder`."""
-    task = json.loads((folder / "task.json").read_text(encoding="utf-8"))
+    task = _read(folder)
     entries = tuple(_entry(**entry) for entry in task["entries"])
     size = task["size"] and tuple(task["size"])
     return PreparedTask(folder, task["key"], size, task["channels"], entries)
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / TASK).read_text(encoding="utf-8"))
+
+
+def _is_sound(folder: Path) -> bool:
+    """Whether all is as it was written; what older versions prepared has no checksums to tell."""
+    try:
+        described = _read(folder)
+        written = described.pop("digest", None)
+        if written is None:
+            return True
+        files = described["files"].items()
+        return written == digest(described) and all(
+            file_digest(folder / name) == expected for name, expected in files
+        )
+    except (OSError, ValueError, KeyError, AttributeError):
+        return False
 
 
 def _identity(size: tuple[int, ...] | None, by: Preprocessing) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -13,6 +13,7 @@ from segrisk.study.config import Study
 from segrisk.study.plan import Cell, resolve_device
 from segrisk.study.store import Store, StoreError
 from segrisk.study.worker import Work, enter, run_cell
+from segrisk.training.fit import Interrupted
 
 ATTEMPTS = 3
 """How often a cell is tried whose worker dies: killed by hand, or for want of memory."""
@@ -34,6 +35,7 @@ class Engine:
     store: Store
     workers: int
     view: View
+    is_to_stop: Callable[[], bool] = lambda: False
     cells: Sequence[Cell] = ()
     waiting: list[Cell] = field(default_factory=list)
     running: dict[Future[None], Cell] = field(default_factory=dict)
@@ -45,6 +47,9 @@ class Engine:
         pool = started(self.workers, enter)
         try:
             while self.waiting or self.running:
+                if self.is_to_stop():
+                    self.store.ask_to_stop()
+                    self.waiting.clear()
                 if not self._submit(pool):
                     break
                 done, _ = wait(self.running, timeout=0.25, return_when=FIRST_COMPLETED)
@@ -90,6 +95,8 @@ class Engine:
             if stale := self.store.discard_stale(begun):
                 self.waiting += [other for other in stale if other not in self.waiting]
                 self.view.discarded(stale, "its start came out otherwise here")
+            return
+        if isinstance(error, Interrupted):  # it goes on in the next run
             return
         if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EROFS, errno.EDQUOT}:
             raise unwritable(self.store, error) from error

@@ -20,6 +20,7 @@ from segrisk.study.plan import Cell, plan, prepare_tasks, restore
 from segrisk.study.predictions import write_predictions
 from segrisk.study.reading import load_study
 from segrisk.study.status import seconds_left, status
+from segrisk.study.stopping import stoppable
 from segrisk.study.store import Store, adopt, export, opened
 from segrisk.study.task import Task
 from segrisk.study.view import LiveView, duration
@@ -106,9 +107,19 @@ def _train(
         f"{workers} at a time",
         highlight=False,
     )
-    if todo:
-        with LiveView(console, store, cells, workers) as view:
-            Engine(study, store, workers, view).run(cells)
+    if not todo:
+        return
+
+    def say() -> None:
+        console.print("stopping: every training ends its step and saves; Ctrl-C again to stop now")
+
+    with stoppable(say) as stop, LiveView(console, store, cells, workers) as view:
+        Engine(study, store, workers, view, stop.is_due).run(cells)
+    if stop.asked and (left := store.missing(cells)):
+        raise KeyboardInterrupt(
+            f"stopped: {len(cells) - len(left)} of {len(cells)} cells are done and what was begun "
+            "is saved; the same command continues"
+        )
 
 
 def _report(
