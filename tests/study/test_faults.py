@@ -153,7 +153,7 @@ def test_a_disk_that_fills_at_any_write_leaves_what_was_there(store, cells, monk
         with killed_before(count, monkeypatch, full), pytest.raises(OSError, match="No space left"):
             run(store, start)
         with pytest.raises(StoreError, match=r"no space left on device.*finished cells are kept"):
-            Engine(None, store, 1, None)._end(start, full)
+            Engine(None, store, None, None)._end(start, full)
     run(store, start)
     assert results(store, start) == expected
 
@@ -170,7 +170,7 @@ def test_a_cell_without_memory_is_named(store, cells, monkeypatch):
     monkeypatch.setattr("segrisk.study.worker._network", no_memory)
     with pytest.raises(MemoryError) as caught:
         run(store, start)
-    Engine(None, store, 1, Watched())._end(start, caught.value)
+    Engine(None, store, None, Watched())._end(start, caught.value)
     assert store.failure(start.key) == "MemoryError: cannot allocate 8 GB"
 
 
@@ -192,7 +192,7 @@ def test_a_run_that_is_to_stop_saves_its_step_and_goes_on_from_it(store, cells, 
 
 
 def test_an_order_to_stop_is_no_failure(store, cells):
-    Engine(None, store, 1, None)._end(cells[0], Interrupted())
+    Engine(None, store, None, None)._end(cells[0], Interrupted())
     assert store.failure(cells[0].key) is None
 
 
@@ -250,9 +250,10 @@ def test_a_damaged_record_is_named(tmp_path):
 def test_nothing_asks_what_time_it_is():
     # A clock that is set back, on one machine or between two, then cannot mislead anything.
     clock = re.compile(r"\btime\.time\b|\bst_[mc]time|getmtime|datetime|\bctime\b")
+    only_show = {"mirror.py", "lease.py"}  # when another machine was last heard of
     for folder in ("study", "training", "data"):
         for path in (ROOT / "src" / "segrisk" / folder).rglob("*.py"):
-            assert not clock.search(path.read_text()), path
+            assert path.name in only_show or not clock.search(path.read_text()), path
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from filelock import FileLock, Timeout
 
@@ -28,6 +28,20 @@ class StoreError(Exception):
     """A results folder that cannot be used; the text says why and what to do."""
 
 
+class Elsewhere(Protocol):
+    """What a results folder that mirrors one in object storage asks of it."""
+
+    @property
+    def url(self) -> str: ...
+    def fetch(self, key: str) -> bool: ...
+    def remove(self, key: str) -> None: ...
+    def attend(self, running: Sequence[str]) -> None: ...
+    def publish(self, name: str) -> None: ...
+    def withdraw(self, name: str) -> None: ...
+    def send(self) -> None: ...
+    def is_held(self) -> bool: ...
+
+
 @dataclass(frozen=True)
 class Store:
     """A results folder.
@@ -38,6 +52,17 @@ class Store:
     """
 
     root: Path
+    mirror: Elsewhere | None = None
+
+    @property
+    def url(self) -> str | None:
+        """Where in object storage the results lie that this folder mirrors."""
+        return self.mirror.url if self.mirror else None
+
+    @property
+    def place(self) -> str:
+        """The results folder as a person named it."""
+        return self.url or str(self.root)
 
     @property
     def data(self) -> Path:
@@ -74,7 +99,12 @@ class Store:
             starts = {begins_from[key] for key in needed} - {None}
             needed = {key for key in starts if not self.has_weights(key)} - wanted
             wanted = wanted | needed
-        return [cell for cell in cells if cell.key in wanted]
+        # Tasks that differ in the second phase alone share their starts: each is run once.
+        once: dict[str, Cell] = {}
+        for cell in cells:
+            if cell.key in wanted:
+                once.setdefault(cell.key, cell)
+        return list(once.values())
 
     def begin(self, key: str) -> Path:
         """The folder in which a cell is run; what an interrupted run left there is kept."""
@@ -113,7 +143,8 @@ class Store:
             saved = self.partial(cell.key) / CHECKPOINT
             if not self._sound(self.finished(cell.key)):
                 shutil.rmtree(self.finished(cell.key))
-                damaged.append(cell.title)
+                if self.mirror is None or not self.fetch(cell.key):
+                    damaged.append(cell.title)
             if saved.exists() and checkpoint.is_damaged(saved):
                 saved.unlink()
                 damaged.append(f"{cell.title}, its checkpoint")
@@ -128,6 +159,8 @@ class Store:
         stale = [cell for cell in cells if self._is_stale(cell, self.finished(cell.key))]
         for cell in stale:
             shutil.rmtree(self.finished(cell.key))
+            if self.mirror:
+                self.mirror.remove(cell.key)
         return stale
 
     def _is_stale(self, cell: Cell, folder: Path) -> bool:
@@ -153,6 +186,7 @@ class Store:
     def fail(self, key: str, text: str) -> None:
         (self.root / "failed").mkdir(exist_ok=True)
         write_text(self.root / "failed" / f"{key}.txt", text)
+        self.publish(f"failed/{key}.txt")
 
     def failure(self, key: str) -> str | None:
         path = self.root / "failed" / f"{key}.txt"
@@ -160,6 +194,8 @@ class Store:
 
     def is_busy(self) -> bool:
         """Whether a run is working here now."""
+        if self.mirror and self.mirror.is_held():
+            return True
         if not (self.root / LOCK).exists():
             return False
         lock = FileLock(self.root / LOCK)
@@ -182,12 +218,36 @@ class Store:
 
     def forget_failures(self) -> None:
         shutil.rmtree(self.root / "failed", ignore_errors=True)
+        if self.mirror:
+            self.mirror.withdraw("failed")
+
+    def fetch(self, key: str) -> bool:
+        """Have a finished cell here that may have been run elsewhere; False if it came to harm."""
+        if not (self.mirror.fetch(key) if self.mirror else self.is_finished(key)):
+            return False
+        shutil.rmtree(self.partial(key), ignore_errors=True)
+        return True
+
+    def attend(self, running: Sequence[str]) -> None:
+        """What is due now and then while cells run; StoreError where this run lost its place."""
+        if self.mirror:
+            self.mirror.attend(running)
+
+    def send(self) -> None:
+        """Have every finished cell where the results lie; an interrupted upload is redone."""
+        if self.mirror:
+            self.mirror.send()
+
+    def publish(self, name: str) -> None:
+        """Have a file or folder of this store where its results lie."""
+        if self.mirror:
+            self.mirror.publish(name)
 
     def read(self) -> dict[str, Any]:
         """What `study.json` holds."""
         path = self.root / "study.json"
         if not path.exists():
-            raise StoreError(f"{self.root}: holds no study; 'segrisk study run' makes one")
+            raise StoreError(f"{self.place}: holds no study; 'segrisk study run' makes one")
         try:
             return _read(path)
         except ValueError as error:
@@ -209,6 +269,7 @@ class Store:
                 **describe(cells),
             },
         )
+        self.publish("study.json")
 
     def _has_scores(self) -> bool:
         return any((self.root / "cells").glob("*/scores.csv"))

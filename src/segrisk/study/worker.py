@@ -3,8 +3,10 @@
 import csv
 import io
 import logging
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +26,7 @@ from segrisk.metrics import score
 from segrisk.networks import begin_at
 from segrisk.scores import RISKS, SURROGATES, Score, write_scores
 from segrisk.study.plan import Cell
+from segrisk.study.remote import PROGRESS_SECONDS, Remote
 from segrisk.study.store import CELL, CHECKPOINT, PROGRESS, WEIGHTS, Store
 from segrisk.study.task import Task
 from segrisk.training import checkpoint
@@ -53,11 +56,20 @@ class Work:
     precision: str
     device: str
     compile: bool = False
+    remote: str | None = None
+    """The URL that the store's folder mirrors, where it lies in object storage."""
 
 
-def enter() -> None:
-    """Prepare a fresh worker process."""
+def enter(gpu: str | None = None) -> None:
+    """Prepare a fresh worker process; with `gpu`, that is the only one it sees."""
     processes.enter()
+    if gpu is not None:  # before the first call of CUDA, which reads it once
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    quiet()
+
+
+def quiet() -> None:
+    """Keep Fabric from announcing each training."""
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 
 
@@ -65,6 +77,9 @@ def run_cell(work: Work) -> None:
     """Run one cell, continuing what was begun, and make it finished."""
     make_reproducible(work.threads)
     store, cell = Store(work.root), work.cell
+    remote = Remote.at(work.remote) if work.remote else None
+    if remote is not None:
+        remote.provide(cell.start, cell.data, work.root)
     if not store.is_complete(cell):
         folder = store.begin(cell.key)
         run = _decide if cell.kind == "decision" else _train
@@ -72,6 +87,8 @@ def run_cell(work: Work) -> None:
         began_from = {"began_from": store.weights_digest(cell.start)} if cell.start else {}
         write_json(folder / CELL, {"title": cell.title, "key": cell.key, **began_from})
     store.commit(cell.key)
+    if remote is not None:
+        remote.push_cell(store.finished(cell.key), cell.key)
 
 
 def _train(work: Work, folder: Path) -> None:
@@ -86,7 +103,7 @@ def _train(work: Work, folder: Path) -> None:
         _examples(work, task),
         _training(work),
         checkpoint_path=folder / CHECKPOINT,
-        report=_Reporter(folder, Store(work.root)),
+        report=_Reporter(folder, work),
     )
     _write_curve(folder / "curve.csv", state.curve)
     write_json(folder / "effort.json", _effort(state))
@@ -110,7 +127,8 @@ def _decide(work: Work, folder: Path) -> None:
     fabric, network = _fabric(work), _network(work, task)
     validation = _maps(work, fabric, network, cell.split.validation, probabilities_at)
     seen = _in_run(work, validation)
-    fitted = cell.decision.build().fit((p, task.mask(index)) for index, p in seen)
+    cases = (_counted(task.known(index), p, task.mask(index)) for index, p in seen)
+    fitted = cell.decision.build().fit(cases)
     write_json(folder / "rule.json", as_json(fitted))
     test = _maps(work, fabric, network, cell.split.test, probabilities_at)
     decided = ((index, fitted.decide(p)) for index, p in _in_run(work, test))
@@ -160,16 +178,22 @@ def _loss(cell: Cell, task: PreparedTask) -> nn.Module:
 
 
 def _examples(work: Work, task: PreparedTask) -> Source:
-    split, patches = work.cell.split, work.task.patch
+    patches, parts = work.task.patch, (work.cell.split.train, work.cell.split.validation)
     if patches is not None:
-        return PatchExamples(task.images, task.targets, split.train, split.validation, patches)
+        return PatchExamples(task.images, task.targets, *parts, patches, task.ignored)
     assert isinstance(task.images, np.ndarray) and isinstance(task.targets, np.ndarray)
-    return Examples(task.images, task.targets, split.train, split.validation)
+    assert task.ignored is None or isinstance(task.ignored, np.ndarray)
+    return Examples(task.images, task.targets, *parts, task.ignored)
 
 
 def _prior(cell: Cell, task: PreparedTask) -> float:
-    """The foreground fraction of the training part."""
-    return float(np.mean([task.targets[index].mean() for index in cell.split.train]))
+    """The foreground fraction of what is known in the training part."""
+    fractions = []
+    for index in cell.split.train:
+        known = None if task.ignored is None else ~task.ignored[index]
+        (target,) = _counted(known, task.targets[index])
+        fractions.append(target.mean(dtype=np.float64))
+    return float(np.mean(fractions))
 
 
 def _training(work: Work) -> Training:
@@ -210,19 +234,33 @@ def _logits(
 def _surrogates(
     work: Work, fabric: Fabric, network: nn.Module
 ) -> Iterator[tuple[int, dict[str, float]]]:
-    """Each held-out case with every surrogate and the risks, all as the network sees it."""
+    """Each held-out case with every surrogate and the risks, all as the network sees it.
+
+    Soft labels are cut at one half: the risks are those of the reference, the majority.
+    """
     task = _load(work.cell.data)
     losses = {name: LOSSES[name]() for name in SURROGATES}
     for index, logits in _logits(work, fabric, network, work.cell.split.test):
-        logits, target = logits.cpu()[None], torch.from_numpy(np.array(task.targets[index]))[None]
-        values = {name: float(loss(logits, target)) for name, loss in losses.items()}
-        hard = score(logits.numpy() > 0, target.numpy() > 0)
+        logits, target = logits.cpu(), np.asarray(task.targets[index]) > 0.5
+        known = None if task.ignored is None else ~np.asarray(task.ignored[index])
+        y = torch.from_numpy(target.astype(np.uint8))[None]
+        mask = None if known is None else torch.from_numpy(known)[None]
+        values = {name: float(loss(logits[None], y, mask)) for name, loss in losses.items()}
+        hard = score(*_counted(known, logits.numpy() > 0, target))
         yield index, values | {RISKS[metric]: 1 - value for metric, value in hard.items()}
 
 
 def _score(cell: Cell, task: PreparedTask, masks: Iterable[tuple[int, np.ndarray]]) -> list[Score]:
-    scored = ((index, score(mask, np.asarray(task.mask(index)))) for index, mask in masks)
+    scored = (
+        (index, score(*_counted(task.known(index), mask, np.asarray(task.mask(index)))))
+        for index, mask in masks
+    )
     return _scores(cell, task, scored)
+
+
+def _counted(known: np.ndarray | None, *arrays: np.ndarray) -> Sequence[np.ndarray]:
+    """What counts of arrays of one shape: all, or a list of the voxels that are known."""
+    return arrays if known is None else [array[known] for array in arrays]
 
 
 def _scores(
@@ -270,15 +308,20 @@ class _Reporter:
     Once a run is to stop, it ends the training after its step.
     """
 
-    def __init__(self, folder: Path, store: Store) -> None:
-        self._path, self._store = folder / PROGRESS, store
-        self._told = self._looked = 0.0
+    def __init__(self, folder: Path, work: Work) -> None:
+        self._path, self._store = folder / PROGRESS, Store(work.root)
+        self._remote = Remote.at(work.remote) if work.remote else None
+        self._told = self._sent = self._looked = 0.0
 
     def __call__(self, progress: Progress) -> None:
         now = time.monotonic()
         if now - self._told > 1.0:
             self._told = now
             write_json(self._path, asdict(progress))
+        if self._remote is not None and now - self._sent > PROGRESS_SECONDS:
+            self._sent = now
+            with suppress(OSError):  # a training does not end because nobody could be told of it
+                self._remote.write(f"cells/{self._path.parent.name}/{PROGRESS}", asdict(progress))
         if now - self._looked > LOOK_SECONDS:
             self._looked = now
             if self._store.is_to_stop():

@@ -13,14 +13,15 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from segrisk.similarity import Confusion, dice
+from segrisk.similarity import dice
 from segrisk.training import checkpoint
 from segrisk.training.ahead import ahead
 from segrisk.training.augment import Changes, apply, together
 from segrisk.training.chance import drawn_so_far, seed_everything, take_up
 from segrisk.training.config import Augmentation, Phase
-from segrisk.training.device import pinned, put_channels_last, threads_ahead, wants_channels_last
+from segrisk.training.device import pinned, threads_ahead
 from segrisk.training.examples import Source
+from segrisk.training.labels import cost, masses
 from segrisk.training.predict import batches
 from segrisk.training.timing import Laps, clock_of
 
@@ -125,8 +126,6 @@ def fit(
     """
     laps = Laps(clock_of(fabric.device))
     precision = fabric.strategy.precision
-    if wants_channels_last(network, fabric.device, precision.precision):
-        put_channels_last(network)
     optimizer = torch.optim.Adam(network.parameters(), training.phase.learning_rate)
     # The compiled network shares the weights of `network`, which stays as it is for prediction.
     trained = torch.compile(network) if training.compile else network
@@ -214,7 +213,7 @@ def _train_epoch(
             optimizer.zero_grad()
             logits = model(images).float()
             laps.end("forward")
-            value = loss(logits, targets)
+            value = cost(loss, logits, targets)
             laps.end("loss")
             fabric.backward(value)
             laps.end("backward")
@@ -255,11 +254,9 @@ def _evaluate(
     model.eval()
     values, counts, scores = [], [], []
     for logits, targets in examples.validated(model, batch_size, fabric.device):
-        values.append(loss(logits, targets))
+        values.append(cost(loss, logits, targets))
         counts.append(len(logits))
-        mask, y = (logits > 0).flatten(1), (targets > 0).flatten(1)
-        tp, fp, fn = (mask & y).sum(1), (mask & ~y).sum(1), (~mask & y).sum(1)
-        scores.append(dice(Confusion(tp, fp, fn, (~mask & ~y).sum(1))))
+        scores.append(dice(masses(logits, targets)))
     return _mean(values, counts), float(torch.cat(scores).cpu().double().mean())
 
 
