@@ -15,7 +15,7 @@ from segrisk.metrics import Region
 from segrisk.metrics.measures import measures
 from segrisk.names import nearest
 from segrisk.report.results import StatisticsPlan
-from segrisk.statistics import Unit
+from segrisk.statistics import Unit, no_group_means
 
 
 @dataclass(frozen=True)
@@ -189,12 +189,10 @@ def _no_plan(comparison: Comparison, gathered: Gathered) -> list[str]:
 
 
 def _no_groups(unit: Unit, gathered: Gathered) -> Iterator[str]:
-    """Means of groups need groups."""
     rows = gathered.cases or gathered.scores
-    groups = {(row.task, row.case): (row.task, row.group) for row in rows}.values()
-    if unit == "group_mean" and len(set(groups)) == len(groups):
+    groups = {(row.task, row.case): (row.task, row.group) for row in rows}
+    if reason := no_group_means(unit, groups.values()):
         yield (
-            "--unit group_mean is over the means of groups, but every case is a group of its "
-            "own: give --groups (columns case and group) or a manifest with a column group, or "
-            "leave out --unit"
+            f"--unit {reason}: give --groups (columns case and group) or a manifest with a column "
+            "group, or leave out --unit"
         )
