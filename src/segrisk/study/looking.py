@@ -41,14 +41,13 @@ class Checked:
     """
 
     views: Views
-    seeds: Mapping[tuple[str, str], int]
-    dice: Mapping[tuple[str, str, str, int], float]
+    dice: Mapping[tuple[str, str, str, int | None], float]
     folder: Path
 
     def __call__(self, task: str, label: str, case: str) -> CaseView | None:
         view = self.views(task, label, case)
         for model, mask in view.predictions.items() if view else ():
-            expected = self.dice.get((task, model, case, self.seeds[task, case]))
+            expected = self.dice.get((task, model, case, view.seed))
             found = float(dice(confusion(mask > 0, view.reference > 0)))
             if expected is not None and abs(found - expected) > ROUNDING:
                 raise StoreError(
@@ -69,13 +68,12 @@ def views_of(
     """
     cases = _read(study, tasks, folder)
     images = {(name, id): path for name in study.tasks for id, path in _images(study, name).items()}
-    seeds = {(own.task, own.case): own.seed for own in reversed(cases)}
     scores = {
         (score.task, score.model, score.case, score.seed): score.value
         for score in results.scores
         if score.metric == "dice"
     }
-    return Checked(Views.of(cases, images, [Region("foreground")]), seeds, scores, folder)
+    return Checked(Views.of(cases, images, [Region("foreground")]), scores, folder)
 
 
 def _read(study: Study, tasks: Mapping[str, PreparedTask], folder: Path) -> list[Predicted]:
