@@ -23,7 +23,7 @@ bench-cost: $(PEERS)
 	PYTHONPATH=$(PEERS) $(BIN)/python benchmarks/cost.py --device $(or $(DEVICE),cpu)
 
 bench-compare: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/compare.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/compare.py $(ARGS)
 
 bench-statistics: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/resampling.py

@@ -1,6 +1,7 @@
 """`segrisk compare` from folders to the files that everything else relies on."""
 
 import json
+import re
 import subprocess
 
 import numpy as np
@@ -134,6 +135,13 @@ def test_seeds_of_a_manifest_are_averaged_within_their_case(tmp_path):
     dice = next(row for row in rows(tmp_path / "out/tests.csv") if row["metric"] == "dice")
     assert dice["n_cases"] == "8"
     assert float(dice["difference"]) == pytest.approx((0.8 + 0.82 - 0.6 - 0.68) / 2)
+    page = (tmp_path / "out/report.html").read_text()
+    note = (
+        "outlines and the scores beside them are of seed 0, where cases were chosen by means over 2"
+    )
+    assert page.count(note) == 1
+    beside = re.findall(r'<figcaption><span>([AB])</span><span class="mute">([^<]*)<', page)
+    assert set(beside) == {("A", "0.800"), ("B", "0.600")}  # and not 0.810, 0.640
 
 
 def test_what_is_tested_is_declared_before_the_first_score(tmp_path):

@@ -161,7 +161,6 @@ def test_the_options_of_a_comparison_can_be_given_to_the_doctor():
         ("--ignore 1", "fault: --ignore 1: is the only label of labels_x"),
         ("--ignore 9", "note: no reference holds 9, which is to be ignored"),
         ("--unit group_mean", "fault: --unit group_mean is over the means of groups, but every"),
-        ("--metric nsd", "fault: "),
         ("--out new --margin 0.02 --alpha 0.1 --seed 3", "sound; 2 cases, models: A, B"),
     ],
 )
@@ -197,9 +196,17 @@ def test_manifests_and_tables(run, tmp_path):
         (("--model", "A"), "--model 'A': expected NAME=VALUE, as in --model A=runs/a"),
         (("--model", "A=x", "--model", "A=y"), "--model A: is given twice: give each a name"),
         (("--labels", "1;2", "--model", "A=x"), "--labels '1;2' is no list of numbers"),
+        ((*MODELS, "--metric", "dise"), "no metric is called 'dise'; did you mean 'dice'?"),
+        ((*MODELS, "--metric", "nsd"), "give tolerance_mm (--nsd-mm), the error"),
+        ((*MODELS, "--metric", "dice", "--metric", "dice"), "names 'dice' twice"),
+        ((*MODELS, "--convention", "nnunett"), "did you mean 'nnunet'?"),
+        (("--scores", "s.csv", "--metric", "hd"), "no metric is called 'hd'; known are: assd_mm"),
     ],
 )
-def test_options_that_cannot_be_read(run, arguments, said):
+def test_options_that_cannot_be_meant_are_refused_before_a_file_is_read(
+    run, monkeypatch, arguments, said
+):
+    monkeypatch.setattr("segrisk.compare.show.doctor", None)
     code, lines = run(*arguments)
     assert code == 2 and said in " ".join(lines)
 

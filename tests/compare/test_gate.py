@@ -144,7 +144,7 @@ def test_groups_come_from_a_file(sound, tmp_path):
     path.write_text("case,group\n" + "".join(f"{name},p{len(name)}\n" for name in NAMES), "utf-8")
     assert {c.group for c in gather(sound(groups=path)).cases} == {"p2", "p3", "p5"}
     path.write_text("case,group\nc1,p\n")
-    assert "g.csv: has no group for 1.2.3, Zoë é, a b: add a row" in only(
+    assert "g.csv: has no row for 1.2.3, Zoë é, a b and 2 more: add" in only(
         faults(sound(groups=path))
     )
 

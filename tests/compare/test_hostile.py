@@ -148,7 +148,10 @@ VALUES = {
     "257, which is 1 in a byte": (ball().astype(np.int64) * 257, "holds 257, where 1 is expected"),
     "complex": (ball().astype(complex), "holds complex128 values: save numbers"),
     "text": (np.full((6, 5, 7), "x"), "holds <U1 values: save numbers"),
-    "of two masks": (np.stack([ball()] * 2, -1), "shape (6, 5, 7, 2) differs from (6, 5, 7) of"),
+    "of two masks": (
+        np.stack([ball()] * 2, -1),
+        "has shape (6, 5, 7, 2), where at most 3 axes are",
+    ),
     "a scalar": (np.uint8(1), "has shape (), no voxels: remove it"),
 }
 
@@ -195,7 +198,12 @@ ASKED = {
     ("--region", "x=liver"): "--region x: 'liver' is no list of numbers: give it as 1,2,4",
     ("--region", "x="): "--region 'x=': expected NAME=VALUE, as in --region core=1,2",
     ("--region", "x=1", "--region", "x=2"): "error: --region x: is given twice: give each",
-    ("--region", "x=1", "--ignore", "1"): "is the only label of labels: nothing is left to score",
+    (
+        "--region",
+        "x=1",
+        "--ignore",
+        "1",
+    ): "region 'x' holds the label 1, which is ignored: take it out",
     ("--ignore", "0"): "--ignore 0: is the background, without which no false positive counts",
     ("--out", "labels"): "labels: is not empty and holds no comparison: give --out a new or empty",
     ("--out", "m.csv"): "m.csv: is a file: give --out a folder",

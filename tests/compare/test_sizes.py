@@ -15,7 +15,9 @@ from segrisk.compare.sizes import Size
 
 def sizes(request):
     """(case, label) to fraction."""
-    return {(case, label): value for (_, case, label), value in gather(request).sizes.items()}
+    return {
+        (case, label): size.fraction for (_, case, label), size in gather(request).sizes.items()
+    }
 
 
 def table(path, *lines):
@@ -80,7 +82,7 @@ def test_panoptica_counts_references_but_not_images(tmp_path):
     a = panoptica(tmp_path / "a.tsv", ("s1", "12.0", 0.5), ("s2", 0, 1), ("s3", "", 0.2))
     found = gather(ask(("A", a)))
     assert found.notes == (UNGROUPED.text,)  # a count is no score that is left out
-    by_case = {case: value for (_, case, _), value in found.sizes.items()}
+    by_case = {case: size.fraction for (_, case, _), size in found.sizes.items()}
     assert math.isnan(by_case["s1"]) and by_case["s2"] == 0 and "s3" not in by_case
     b = panoptica(tmp_path / "b.tsv", ("s1", 13, 0.5), ("s2", 0, 1), ("s3", 4, 0.1))
     text = fault(ask(("A", a), ("B", b)))
@@ -89,10 +91,50 @@ def test_panoptica_counts_references_but_not_images(tmp_path):
     assert fault(ask(("A", wrong))) == ("c.tsv: line 2: 1.5 can be no number of voxels: correct it")
 
 
-def test_no_instance_means_an_empty_reference(tmp_path):
-    name = "ungrouped-num_ref_instances"
-    a = panoptica(tmp_path / "a.tsv", ("s1", 2, 0.5), ("s2", 0, 0), name=name)
-    assert sizes(ask(("A", a))) == {("s2", "1"): 0}
+@pytest.mark.parametrize("name", ["n_ref_instances", "num_ref_instances"])
+def test_instances_say_whether_a_reference_is_empty(tmp_path, name):
+    name = f"ungrouped-{name}"
+    a = panoptica(tmp_path / "a.tsv", ("s1", 2, 0.5), ("s2", 0, 0), ("s3", "", 0), name=name)
+    found = {case: size for (_, case, _), size in gather(ask(("A", a))).sizes.items()}
+    assert {case: size.is_empty for case, size in found.items()} == {"s1": False, "s2": True}
+    assert math.isnan(found["s1"].fraction)
+    b = panoptica(tmp_path / "b.tsv", ("s1", 0, 0.5), ("s2", 0, 0), ("s3", 1, 0))
+    assert "s1 has an object in A, 0 voxels in B" in fault(ask(("A", a), ("B", b)))
+
+
+VERSION_2 = (
+    "subject_name\tungrouped-n_ref_instances\tungrouped-n_pred_instances\tungrouped-pq\t"
+    "ungrouped-global_bin_volume_pred\tungrouped-global_bin_volume_ref\tungrouped-global_bin_dsc\t"
+    "ungrouped-global_bin_iou\tungrouped-global_bin_assd"
+)
+"""Columns that panoptica 2.1.7 writes; the rows below are what it writes for such masks."""
+
+
+def test_two_empty_masks_are_blank_in_panoptica_and_no_failure(tmp_path):
+    rows = (
+        "s0\t2.0\t1.0\t0.67\t100.0\t164.0\t0.76\t0.61\t1.5",
+        "s1\t0.0\t0.0\t\t0.0\t0.0\t\t\t",
+        "s2\t0.0\t1.0\t0.0\t125.0\t0.0\t0.0\t0.0\t9.5",
+    )
+    found = gather(ask(("A", table(tmp_path / "a.tsv", VERSION_2, *rows))))
+    values = {(s.case, s.metric): s.value for s in found.scores}
+    assert [values[f"s{i}", "dice"] for i in range(3)] == [0.76, 1.0, 0.0]
+    assert [values[f"s{i}", "jaccard"] for i in range(3)] == [0.61, 1.0, 0.0]
+    assert [values[f"s{i}", "assd_mm"] for i in range(3)] == [1.5, 0.0, 9.5]
+    assert "A: a.tsv: 1 Dice of two empty masks are NaN there, taken as 1" in found.notes
+    blank = table(tmp_path / "b.tsv", VERSION_2, rows[0], "s1\t1.0\t0.0\t\t0.0\t5.0\t\t\t9.5")
+    lost = {s.case: s.value for s in gather(ask(("A", blank))).scores if s.metric == "dice"}
+    assert lost == {"s0": 0.76, "s1": 0.0}  # with an object to find, a blank is a failure
+
+
+def test_the_page_knows_what_panoptica_says(tmp_path):
+    names = [f"s{i}" for i in range(6)]
+    a = panoptica(tmp_path / "a.tsv", *((name, 5, 0.5 + i / 99) for i, name in enumerate(names)))
+    b = panoptica(tmp_path / "b.tsv", *((name, 5, 0.4 + i / 99) for i, name in enumerate(names)))
+    run(tmp_path / "out", models=(("A", a), ("B", b)), metrics=("dice",))
+    text = (tmp_path / "out/report.html").read_text()
+    assert "for no reference here is empty" in text and "cannot be told" not in text
+    assert "How large the references are is not known: scores by size need a table" in text
 
 
 def test_segauge_says_nothing_of_size(tmp_path):
@@ -115,7 +157,9 @@ def test_a_row_is_of_one_label_and_task_or_of_all(tmp_path):
     rows = [f"{t},{m},c1,.5" for t in "TU" for m in "AB"]
     table(long, "task,model,case,dice", *rows)
     file = table(tmp_path / "s.csv", "task,case,label,fraction", "T,c1,,.1", ",c1,1,.2")
-    found = gather(Request(scores=(long,), sizes=file)).sizes
+    found = {
+        k: size.fraction for k, size in gather(Request(scores=(long,), sizes=file)).sizes.items()
+    }
     assert found == {("T", "c1", "1"): 0.1, ("U", "c1", "1"): 0.2}
 
 
@@ -200,7 +244,8 @@ def test_the_page_has_the_curve_and_its_files_are_read_again(tmp_path):
     with (tmp_path / "out/sizes.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 60 and rows[3]["fraction"] == "0.004"
-    again = gather(Request(scores=(tmp_path / "out",))).sizes
+    known = gather(Request(scores=(tmp_path / "out",))).sizes
+    again = {key: size.fraction for key, size in known.items()}
     assert again == {("scores", r["case"], "1"): float(r["fraction"]) for r in rows}
 
 

@@ -201,7 +201,7 @@ def test_isles_2018_asks_for_the_patients(tmp_path):
     table.write_text("case,group\ncase_1,p\ncase_2,p\n")
     assert [case.group for case in cases(root, groups=table)] == ["p", "p"]
     table.write_text("case,group\ncase_1,p\n")
-    refused(root, r"patients\.csv: has no group for case_2: add a row", groups=table)
+    refused(root, r"patients\.csv: has no row for case_2: add the group", groups=table)
 
 
 def test_a_map_with_time_points_another_map_and_a_missing_one_are_refused(tmp_path):

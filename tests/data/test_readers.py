@@ -267,7 +267,7 @@ def test_pictures_and_volumes_do_not_mix(task):
         ("id;group\na;1\n", r"has no column id and group \(columns: id;group\)"),
         ("", r"has no column id and group \(columns: none\)"),
         ("id,group\ne,1\n", r"task/index\.csv: has no row for a, b, c and 1 more: add the group"),
-        ("id,group\na,1\na,2\nb,1\nc,1\nd,1\ne,1\n", "has more than one row for a: keep one"),
+        ("id,group\na,1\na,2\nb,1\nc,1\nd,1\ne,1\n", "has two groups for a: keep one row"),
         ("id,group\na,1\nb, \nc,1\nd\ne,1\n", "has no group for b, d: give its patient"),
         ("id,group\na,1\nb,1\nc,1\nd,1\ne,1\nf,1\n", "has f, of which there is no file: remove"),
     ],

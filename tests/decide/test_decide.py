@@ -367,7 +367,7 @@ def test_references_and_groups_that_are_missing(folder, tmp_path, decide):
     groups.write_text("id,patient\nc00,a\n")
     assert "g.csv: has no column group" in refused(decide(*options), out)
     groups.write_text("id,group\nc00,a\n")
-    assert "g.csv: has no group for c01, c02, c03" in refused(decide(*options), out)
+    assert "g.csv: has no row for c01, c02, c03" in refused(decide(*options), out)
     (reference / "c02.npy").unlink()
     assert "p/c02.npy: has no reference in y/" in refused(decide("--reference", reference), out)
 

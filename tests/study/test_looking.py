@@ -55,8 +55,7 @@ def test_a_view_has_the_image_the_reference_and_the_mask_of_one_seed(study):
         assert np.corrcoef(view.image[0].ravel(), image.ravel())[0, 1] > 0.999
         label = np.asarray(Image.open(folder / f"box/labels/{case}.png"))
         assert (view.reference[0] == (label > 0)).all()
-        seed = views.seeds["box", case]
-        mask = np.asarray(Image.open(folder / f"box/seed{seed}/{case}.png"))
+        mask = np.asarray(Image.open(folder / f"box/seed{view.seed}/{case}.png"))
         assert (view.predictions["soft_dice"][0] == (mask > 0)).all()
 
 

@@ -2,18 +2,20 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from segrisk.compare.doctor import Gathered
-from segrisk.compare.evaluate import ScorePlan
+from segrisk.compare.evaluate import FOREGROUND, ScorePlan
 from segrisk.compare.request import Finding, Request, note, some
 from segrisk.data.errors import DataError
 from segrisk.metrics import Region
+from segrisk.metrics.measures import measures
 from segrisk.names import nearest
 from segrisk.report.results import StatisticsPlan
-from segrisk.statistics import Unit
+from segrisk.statistics import Unit, no_group_means
 
 
 @dataclass(frozen=True)
@@ -48,15 +50,23 @@ def comparison(
     workers: int | None = None,
     **given: Any,
 ) -> Comparison:
-    """A comparison with its defaults filled in; DataError where what is tested makes no sense."""
+    """A comparison with its defaults filled in; DataError where what is asked makes no sense.
+
+    No file is read for that: who waits for masks to be read should not learn of a typing error.
+    """
     metrics = metrics or StatisticsPlan.metrics
+    with _said():
+        measures(metrics)
     primary = primary or metrics[0]
     if primary not in metrics:
         hint = nearest(primary, metrics)
         raise DataError([f"the primary metric '{primary}' is not among the metrics{hint}"])
     plan = StatisticsPlan(primary, metrics, alpha, margin, resamples, seed, unit)
     workers = workers or len(os.sched_getaffinity(0))
-    return Comparison(replace(request, workers=workers), out, plan, workers=workers, **given)
+    asked = Comparison(replace(request, workers=workers), out, plan, workers=workers, **given)
+    if request.reference or request.manifest:
+        _plan(asked, asked.regions or FOREGROUND, asked.ignore)
+    return asked
 
 
 def examine(comparison: Comparison, gathered: Gathered) -> list[Finding]:
@@ -80,14 +90,27 @@ def score_plan(comparison: Comparison, gathered: Gathered) -> ScorePlan:
     labelling = gathered.labelling
     regions = comparison.regions or tuple(Region(*region) for region in labelling.regions)
     ignore = labelling.ignore if comparison.ignore is None else comparison.ignore
-    try:
+    return _plan(comparison, regions or _each_label(gathered, ignore), ignore)
+
+
+def _plan(comparison: Comparison, regions: tuple[Region, ...], ignore: int | None) -> ScorePlan:
+    with _said():
         return ScorePlan(
             metrics=comparison.statistics.metrics,
-            regions=regions or _each_label(gathered, ignore),
+            regions=regions,
             ignore=ignore,
             convention=comparison.convention,
             tolerance_mm=comparison.surface_tolerance_mm,
         )
+
+
+@contextmanager
+def _said() -> Iterator[None]:
+    """What makes no sense is a fault of what was asked."""
+    try:
+        yield
+    except DataError:
+        raise
     except ValueError as error:
         raise DataError([str(error)]) from error
 
@@ -166,12 +189,10 @@ def _no_plan(comparison: Comparison, gathered: Gathered) -> list[str]:
 
 
 def _no_groups(unit: Unit, gathered: Gathered) -> Iterator[str]:
-    """Means of groups need groups."""
     rows = gathered.cases or gathered.scores
-    groups = {(row.task, row.case): (row.task, row.group) for row in rows}.values()
-    if unit == "group_mean" and len(set(groups)) == len(groups):
+    groups = {(row.task, row.case): (row.task, row.group) for row in rows}
+    if reason := no_group_means(unit, groups.values()):
         yield (
-            "--unit group_mean is over the means of groups, but every case is a group of its "
-            "own: give --groups (columns case and group) or a manifest with a column group, or "
-            "leave out --unit"
+            f"--unit {reason}: give --groups (columns case and group) or a manifest with a column "
+            "group, or leave out --unit"
         )

@@ -12,7 +12,7 @@ from segrisk.compare.inspection import Inspected, Report, inspect
 from segrisk.compare.layouts import find_masks, image_beside
 from segrisk.compare.manifest import read_manifest
 from segrisk.compare.request import RESERVED, Finding, Request, note, refuse_if, together
-from segrisk.compare.sizes import Key, agreed, lacking, read_sizes
+from segrisk.compare.sizes import Key, Size, agreed, lacking, read_sizes
 from segrisk.compare.tables import Table, is_table, read_model, read_models
 from segrisk.data.dataset import UNLABELLED, Labelling
 from segrisk.data.errors import DataError
@@ -35,7 +35,7 @@ class Gathered:
 
     Every model has every case. `labels` are the values besides 0 in the references of each task,
     `labelling` what a dataset.json says of them; `images` has the image of a (task, case) where
-    there is one; `sizes` the fraction of (task, case, label) where tables say it, or NaN; `notes`
+    there is one; `sizes` what tables say of the size of (task, case, label); `notes`
     say what was resolved by policy, and belong into every report.
     """
 
@@ -45,7 +45,7 @@ class Gathered:
     labelling: Labelling = UNLABELLED
     images: Mapping[tuple[str, str], Path] = field(default_factory=dict)
     scores: tuple[Score, ...] = ()
-    sizes: Mapping[Key, float] = field(default_factory=dict)
+    sizes: Mapping[Key, Size] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -244,7 +244,7 @@ def _from_tables(request: Request) -> _Found:
 
 def _sizes(
     tables: Sequence[Table], scores: Sequence[Score], request: Request
-) -> tuple[dict[Key, float], list[Finding]]:
+) -> tuple[dict[Key, Size], list[Finding]]:
     """The size of every reference that was scored, from the tables and from files of sizes."""
     keys = list(dict.fromkeys((score.task, score.case, score.label) for score in scores))
     if not keys:
@@ -256,11 +256,11 @@ def _sizes(
         own, faults = read_sizes(path, keys)
         sizes += own
         findings += faults
-    fractions, contradictions = agreed(sizes)
+    known, contradictions = agreed(sizes)
     findings += contradictions
     if request.sizes and not any(finding.stops for finding in findings):
-        findings += lacking(request.sizes, keys, fractions)
-    return fractions, findings
+        findings += lacking(request.sizes, keys, known)
+    return known, findings
 
 
 def _moved(inspected: Inspected, folder: Path) -> tuple[tuple[ComparedCase, ...], list[Finding]]:

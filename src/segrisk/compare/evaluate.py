@@ -59,7 +59,9 @@ class ScorePlan:
                     "take it out of the region, or ignore another label"
                 )
         if any(one.kind == "surface" for one in self.measures) and self.tolerance_mm is None:
-            raise ValueError("nsd needs a tolerance: give tolerance_mm, the error that is allowed")
+            raise ValueError(
+                "nsd needs a tolerance: give tolerance_mm (--nsd-mm), the error that is allowed"
+            )
         if self.tolerance_mm is not None and not 0 <= self.tolerance_mm < math.inf:
             raise ValueError(f"tolerance_mm must be at least 0 and finite, got {self.tolerance_mm}")
 

@@ -220,7 +220,7 @@ def _of_tables(comparison: Comparison, gathered: Gathered) -> Results:
         tasks=tuple(dict.fromkeys(score.task for score in scores)),
         models=_models(gathered),
         cases=tuple(
-            CaseInfo(task, case, group, gathered.sizes.get((task, case, label), UNKNOWN), label)
+            _sized(gathered, CaseInfo(task, case, group, UNKNOWN, label))
             for (task, case, label), group in groups.items()
         ),
         scores=scores,
@@ -231,6 +231,14 @@ def _of_tables(comparison: Comparison, gathered: Gathered) -> Results:
         subject="model",
         convention="empty masks as the tables have them",
     )
+
+
+def _sized(gathered: Gathered, info: CaseInfo) -> CaseInfo:
+    """A case with what tables say of the size of its reference."""
+    size = gathered.sizes.get((info.task, info.case, info.label))
+    if size is None:
+        return info
+    return replace(info, fraction=size.fraction, occupied=size.is_empty is False)
 
 
 # What both have

@@ -26,14 +26,15 @@ class Size:
     """What one source, a model's table or a file, says of one reference; NaN where it does not.
 
     `fraction` is the share of the image that is object, `voxels` and `total` what it was counted
-    from.
+    from; `occupied` says that there is an object, where that is all that is known.
     """
 
     source: str
     key: Key
-    fraction: float
+    fraction: float = NAN
     voxels: float = NAN
     total: float = NAN
+    occupied: bool = False
 
     @classmethod
     def counted(cls, source: str, key: Key, voxels: int, total: int | None = None) -> "Size":
@@ -46,7 +47,21 @@ class Size:
             return cls(source, key, voxels / total, voxels, total)
         return cls(source, key, NAN if voxels else 0.0, voxels)
 
+    @property
+    def is_empty(self) -> bool | None:
+        """Whether the reference holds nothing; None where nobody says so."""
+        if self.occupied or self.voxels > 0 or self.fraction > 0:
+            return False
+        return True if self.fraction == 0 else None
+
+    @property
+    def knowledge(self) -> int:
+        """How much is known, to take the source that says most."""
+        return sum(not math.isnan(value) for value in (self.fraction, self.voxels, self.total))
+
     def __str__(self) -> str:
+        if self.occupied:
+            return "an object"
         if math.isnan(self.voxels):
             return f"a fraction of {self.fraction:.4g}"
         of = "" if math.isnan(self.total) else f" of {self.total:g}"
@@ -57,22 +72,23 @@ class Size:
         counts = (self.voxels, other.voxels), (self.total, other.total)
         if any(a != b for a, b in counts if not math.isnan(a + b)):
             return True
+        if {self.is_empty, other.is_empty} == {True, False}:
+            return True
         both = self.fraction + other.fraction
         return both == both and not math.isclose(self.fraction, other.fraction, rel_tol=ROUNDED)
 
 
-def agreed(sizes: Iterable[Size]) -> tuple[dict[Key, float], list[Finding]]:
-    """The fraction of every reference that has one, and which sources contradict each other."""
+def agreed(sizes: Iterable[Size]) -> tuple[dict[Key, Size], list[Finding]]:
+    """What is known of the size of every reference, and which sources contradict each other."""
     first: dict[Key, Size] = {}
     against: dict[tuple[str, str], list[tuple[Size, Size]]] = {}
     for size in sizes:
         known = first.setdefault(size.key, size)
         if known.contradicts(size):
             against.setdefault((known.source, size.source), []).append((known, size))
-        elif math.isnan(known.fraction):
+        elif size.knowledge > known.knowledge:
             first[size.key] = size
-    fractions = {key: size.fraction for key, size in first.items()}
-    return fractions, [_contradiction(*names, cases) for names, cases in against.items()]
+    return first, [_contradiction(*names, cases) for names, cases in against.items()]
 
 
 def _contradiction(a: str, b: str, pairs: list[tuple[Size, Size]]) -> Finding:
@@ -151,9 +167,9 @@ def _unused(path: Path, found: Mapping[Key, float], keys: Iterable[Key]) -> Iter
         yield note("table", text, others)
 
 
-def lacking(path: Path, keys: Iterable[Key], fractions: Mapping[Key, float]) -> Iterator[Finding]:
+def lacking(path: Path, keys: Iterable[Key], sizes: Mapping[Key, Size]) -> Iterator[Finding]:
     """What nobody gives a size of, where a file was meant to."""
-    cases = [key[1] for key in keys if math.isnan(fractions.get(key, NAN))]
+    cases = [key[1] for key in keys if key not in sizes or math.isnan(sizes[key].fraction)]
     if cases := list(dict.fromkeys(cases)):
         text = f"{path.name}: has no size for {len(cases)} cases ({some(cases)}): add their rows"
         yield Finding("table", text, cases=tuple(cases))

@@ -10,27 +10,17 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from segrisk.compare.layouts import FOLD, case_name
-from segrisk.compare.request import Finding, Request, note, some
+from segrisk.compare.panoptica import read_panoptica
+from segrisk.compare.request import Request, some
 from segrisk.compare.rows import Row, read_rows
 from segrisk.compare.sizes import Size
+from segrisk.compare.table import METRICS, Table
 from segrisk.data.errors import DataError, unreadable
 from segrisk.report.write import SIZES
-from segrisk.scores import COLUMNS, Score, read_scores
-
-METRICS = {
-    "dice": "dice", "dsc": "dice", "global_bin_dsc": "dice",
-    "jaccard": "jaccard", "iou": "jaccard", "global_bin_iou": "jaccard",
-    "nsd": "nsd", "global_bin_nsd": "nsd",
-    "hd95": "hd95_mm", "global_bin_hd95": "hd95_mm",
-    "assd": "assd_mm", "global_bin_assd": "assd_mm",
-}  # fmt: skip
-"""What other programs call the metrics, in small letters, and what they are called here."""
-INSTANCES, VOXELS = "num_ref_instances", "global_bin_volume_ref"
-"""What panoptica counts in a reference, whatever was predicted."""
+from segrisk.scores import COLUMNS, read_scores
 
 LONG = {
     "task": ("task", "dataset", "challenge"),
@@ -39,28 +29,6 @@ LONG = {
     "value": ("value", "metricvalue", "metric_value", "score", *METRICS),
 }
 """Columns of a long table, and what they may be called, in small letters."""
-ABSENT = ("", "na", "nan", "null", "none")
-
-
-@dataclass
-class Table:
-    """Scores as they are read, NaN where a value is missing, and what is to be said of them."""
-
-    request: Request
-    task: str
-    scores: list[Score] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-    sizes: list[Size] = field(default_factory=list)
-    size_files: list[Path] = field(default_factory=list)
-
-    def add(self, *, metric: str, value: float, model: str, case: str, **keys: object) -> None:
-        """Keep one score, its case a group of its own."""
-        defaults = {"task": self.task, "group": case, "label": "1", "fold": 0, "seed": 0}
-        row = {**defaults, **keys, "model": model, "case": case}
-        self.scores.append(Score(metric=metric, value=value, **row))  # type: ignore[arg-type]
-
-    def fault(self, path: Path, text: str) -> None:
-        self.findings.append(Finding("table", f"{path.name}: {text}"))
 
 
 def read_model(model: str, path: Path, request: Request) -> Table:
@@ -74,7 +42,7 @@ def read_model(model: str, path: Path, request: Request) -> Table:
             table.fault(file, "names its models itself: give it with --scores")
             continue
         if file.suffix.lower() == ".tsv":
-            _panoptica(table, model, file)
+            read_panoptica(table, model, file)
             continue
         content = _json(file)
         try:
@@ -127,15 +95,13 @@ def _nnunet(table: Table, model: str, path: Path, content: dict, fold: int | Non
                 value = math.nan if value is None else float(value)
                 if both_empty and math.isnan(value):
                     empty += metric == "dice"
-                    value = table.request.empty
+                    value = table.of_two_empty(metric)
                 keys = {"label": label, "fold": fold or 0}
                 table.add(metric=metric, value=value, model=model, case=case, **keys)
             if "n_ref" in metrics:
                 counts = _counted(case, metrics)
                 table.sizes.append(Size.counted(model, (table.task, case, label), *counts))
-    if empty:
-        text = f"{model}: {path.name}: {empty} Dice of two empty masks are NaN there"
-        table.findings.append(note("nan", f"{text}, taken as {table.request.empty:g}"))
+    table.say_empty(model, path, empty)
 
 
 def _counted(case: str, metrics: Mapping[str, float]) -> tuple[int, int | None]:
@@ -149,58 +115,7 @@ def _counted(case: str, metrics: Mapping[str, float]) -> tuple[int, int | None]:
     return voxels, tp + fp + fn + tn
 
 
-# panoptica and segauge
-
-
-def _panoptica(table: Table, model: str, path: Path) -> None:
-    columns, rows = read_rows(path)
-    if "subject_name" not in columns:
-        table.fault(
-            path, f"has no column subject_name (columns: {some(columns)}): is it panoptica's?"
-        )
-        return
-    taken = {}
-    for column in columns:
-        group, _, name = column.rpartition("-")
-        if name in METRICS:
-            taken[column] = (group, METRICS[name])
-    if not taken:
-        table.fault(path, "has no metric that is known, such as global_bin_dsc: compute one")
-    counts = [c for c in columns if c.rpartition("-")[2] in (INSTANCES, VOXELS)]
-    used = {"subject_name", *taken, *counts}
-    _left_out(table, model, path, [c for c in columns if c not in used])
-    for line, row in rows:
-        for column in counts:
-            _count(table, model, path, line, row, column)
-        for column, (group, metric) in taken.items():
-            value = _number(table, path, line, row[column])
-            table.add(
-                metric=metric,
-                value=value,
-                model=model,
-                case=row["subject_name"],
-                label=_label(group),
-            )
-
-
-def _label(group: str) -> str:
-    return "1" if group == "ungrouped" else group
-
-
-def _count(table: Table, model: str, path: Path, line: int, row: Row, column: str) -> None:
-    """The voxels of a reference; of how many there are in its image panoptica says nothing.
-
-    Its count of instances, which older versions have alone, tells whether there is an object.
-    """
-    group, _, name = column.rpartition("-")
-    count = _number(table, path, line, row[column])
-    if math.isnan(count) or (name == INSTANCES and count):
-        return
-    if count < 0 or count != int(count):
-        table.fault(path, f"line {line}: {row[column]} can be no number of voxels: correct it")
-        return
-    key = table.task, row["subject_name"], _label(group)
-    table.sizes.append(Size.counted(model, key, int(count)))
+# segauge
 
 
 def _segauge(table: Table, model: str, path: Path, content: dict) -> None:
@@ -213,13 +128,7 @@ def _segauge(table: Table, model: str, path: Path, content: dict) -> None:
                 table.add(metric=metric, value=value, model=model, case=str(row["case_id"]))
             elif name != "case_id":
                 unknown[name] = None
-    _left_out(table, model, path, list(unknown))
-
-
-def _left_out(table: Table, model: str, path: Path, names: list[str]) -> None:
-    if names:
-        text = f"{model}: {path.name}: leaves out {some(names)}, whose worst value is not known"
-        table.findings.append(note("table", text))
+    table.left_out(model, path, list(unknown))
 
 
 # Tables of several models
@@ -274,7 +183,7 @@ def _read_long(
     metric = METRICS.get(names["value"].lower(), table.request.metric)
     for line, row in rows:
         task = row[names["task"]] if "task" in names else table.task
-        value = _number(table, path, line, row[names["value"]])
+        value = table.number(path, line, row[names["value"]])
         model, case = row[names["algorithm"]], row[names["case"]]
         table.add(metric=metric, value=value, model=model, case=case, task=task)
 
@@ -285,7 +194,7 @@ def _wide(table: Table, path: Path, columns: list[str], rows: list[tuple[int, Ro
         return
     for line, row in rows:
         for model in columns[1:]:
-            value = _number(table, path, line, row[model])
+            value = table.number(path, line, row[model])
             metric = table.request.metric
             table.add(metric=metric, value=value, model=model, case=row["case_id"])
 
@@ -302,14 +211,3 @@ def _json(path: Path) -> dict:
     if not isinstance(content, dict):
         raise DataError([f"{path}: holds a {type(content).__name__}, where an object is expected"])
     return content
-
-
-def _number(table: Table, path: Path, line: int, text: str) -> float:
-    """A value, NaN where the cell says that there is none; a decimal comma is read as a point."""
-    if text.lower() in ABSENT:
-        return math.nan
-    try:
-        return float(text.replace(",", "."))
-    except ValueError:
-        table.fault(path, f"line {line}: {text!r} is no number: correct it")
-        return math.nan

@@ -306,18 +306,23 @@ def sizes(summary: Summary) -> str:
 
 def unsized(summary: Summary) -> str:
     """Of how many references nobody says whether they are empty; nothing where all are known."""
-    counts = {task.name: sum(map(math.isnan, task.fractions)) for task in summary.tasks}
-    where = [
-        f"{count} of {task.n_cases} references of {task.name}"
-        for task in summary.tasks
-        if (count := counts[task.name])
-    ]
+    doubtful = [task for task in summary.tasks if task.doubtful]
+    where = [f"{task.doubtful} of {task.n_cases} references of {task.name}" for task in doubtful]
     if not where:
         return ""
     only = " of the others" if summary.sensitivity else ""
     return (
         f"That cannot be told{only}: the size of {_few(where)} is not known. A table with the "
         "columns case, label and fraction (--sizes) says it, and is needed for scores by size."
+    )
+
+
+def sizeless(summary: Summary) -> str:
+    """What scores by size lack, where it is known which references are empty, and no more."""
+    known = unsized(summary) or all(task.has_sizes for task in summary.tasks)
+    text = "a table with the columns case, label and fraction (--sizes)"
+    return (
+        "" if known else f"How large the references are is not known: scores by size need {text}."
     )
 
 

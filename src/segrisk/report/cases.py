@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -88,12 +88,29 @@ def gallery(summary: Summary, views: MakeView | None) -> Gallery:
         if drawing is None:
             notes.append(f"{one.case} of {one.task.name} does not fit into {share:.1f} MB")
             continue
+        by_seed = _by_seed(summary, one)
+        if view.seed is not None and len(by_seed) > 1:  # what is outlined is what was scored
+            one = replace(one, scores=by_seed[view.seed])
+            notes.append(
+                f"outlines and the scores beside them are of seed {view.seed}, where cases were "
+                f"chosen by means over {len(by_seed)} seeds"
+            )
         shown.append((one, drawing))
         if drawing.shrunk > 1:
             notes.append(f"{one.case} is shown at 1/{drawing.shrunk} of its resolution")
         if len(drawing.slices) > 1 and np.diff(drawing.slices).max() > 1:
             notes.append(f"{one.case} is shown in {len(drawing.slices)} slices, not in all")
-    return Gallery(tuple(shown), tuple(notes))
+    return Gallery(tuple(shown), tuple(dict.fromkeys(notes)))
+
+
+def _by_seed(summary: Summary, one: Chosen) -> dict[int, dict[str, float]]:
+    """What each model scored in each training, in the primary metric."""
+    key = one.task.task, one.task.label, one.case, summary.primary.name
+    found: dict[int, dict[str, float]] = defaultdict(dict)
+    for score in summary.results.scores:
+        if (score.task, score.label, score.case, score.metric) == key:
+            found[score.seed][score.model] = score.value
+    return found
 
 
 def page_data(summary: Summary, pictures: Gallery) -> dict[str, Any]:

@@ -93,6 +93,7 @@ class CaseInfo:
     """A case with the foreground fraction of its reference, which orders Figure 1.
 
     Where labels of a task differ in it, there is one for each label; "" stands for all of them.
+    Where the fraction is not known (NaN), `occupied` may yet say that there is an object.
     """
 
     task: str
@@ -100,6 +101,7 @@ class CaseInfo:
     group: str
     fraction: float
     label: str = ""
+    occupied: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, isnan
 
 import numpy as np
 
@@ -30,6 +30,8 @@ class TaskInfo:
     label: str
     unit: Unit = "case"
     """What its means are over."""
+    doubtful: int = 0
+    """How many references nobody says to be empty or not."""
 
     def mean(self, values: np.ndarray) -> float:
         """The mean of `values` (cases,) over the unit: what a table prints.
@@ -79,6 +81,7 @@ def _task_info(results: Results, task: str, label: str, name: str) -> TaskInfo:
         task,
         label,
         results.plan.unit,
+        sum(isnan(info.fraction) and not info.occupied for info in own),
     )
 
 

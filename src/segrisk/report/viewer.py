@@ -29,7 +29,7 @@ class CaseView:
 
     `image` is uint8, windowed for the eye, grey or with a last axis of 3 for colour. The masks are
     uint8, not 0 where foreground. A model without a mask here has predicted none. `spacing_mm` is
-    that of (z, y, x).
+    that of (z, y, x). `seed` says of which training the masks are, where there may be several.
 
     Raises ValueError for shapes that differ and for other types of numbers.
     """
@@ -39,6 +39,7 @@ class CaseView:
     image: np.ndarray
     reference: np.ndarray
     predictions: Mapping[str, np.ndarray]
+    seed: int | None = None
 
     def __post_init__(self) -> None:
         shape = self.reference.shape

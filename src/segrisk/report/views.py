@@ -24,6 +24,8 @@ class CaseFiles(Protocol):
     @property
     def case(self) -> str: ...
     @property
+    def seed(self) -> int: ...
+    @property
     def reference(self) -> Path: ...
     @property
     def predictions(self) -> Mapping[str, Path | None]: ...
@@ -67,6 +69,7 @@ class Views:
                 image=self._image(task, case, reference),
                 reference=_shown(reference, reference, region),
                 predictions=masks,
+                seed=own.seed,
             )
         except DataError:
             return None

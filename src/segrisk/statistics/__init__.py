@@ -11,6 +11,7 @@ from segrisk.statistics.door import MEAN_OVER as MEAN_OVER
 from segrisk.statistics.door import Unit as Unit
 from segrisk.statistics.door import case_differences as case_differences
 from segrisk.statistics.door import case_weights as case_weights
+from segrisk.statistics.door import no_group_means as no_group_means
 from segrisk.statistics.door import paired_sums as paired_sums
 from segrisk.statistics.door import per_case as per_case
 from segrisk.statistics.effects import Effect as Effect

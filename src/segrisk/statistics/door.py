@@ -97,6 +97,20 @@ def check_unit(unit: Unit) -> None:
         raise ValueError(f"the unit must be one of {list(MEAN_OVER)}, got {unit!r}")
 
 
+def no_group_means(unit: Unit, groups: Iterable[Hashable]) -> str | None:
+    """Why means of groups say nothing of cases with these groups; None where they do.
+
+    >>> no_group_means("group_mean", ["p", "p", "q"]), no_group_means("case", ["p", "q"])
+    (None, None)
+    >>> no_group_means("group_mean", ["p", "q"])
+    'group_mean is over the means of groups, but every case is a group of its own'
+    """
+    groups = list(groups)
+    if unit == "case" or len(set(groups)) < len(groups):
+        return None
+    return f"{unit} is over the means of groups, but every case is a group of its own"
+
+
 def sign_of(better: Better) -> int:
     """1 where higher is better, −1 where lower is; ValueError for anything else."""
     if better not in ("higher", "lower"):

@@ -46,15 +46,14 @@ class Checked:
     views: Views
     known: Callable[[str, str], np.ndarray | None]
     """Which voxels of the view of a case count; None where all do."""
-    seeds: Mapping[tuple[str, str], int]
-    dice: Mapping[tuple[str, str, str, int], float]
+    dice: Mapping[tuple[str, str, str, int | None], float]
     folder: Path
 
     def __call__(self, task: str, label: str, case: str) -> CaseView | None:
         view = self.views(task, label, case)
         known = self.known(task, case) if view else None
         for model, mask in view.predictions.items() if view else ():
-            expected = self.dice.get((task, model, case, self.seeds[task, case]))
+            expected = self.dice.get((task, model, case, view.seed))
             pair = [mask > 0, view.reference > 0]
             counted = pair if known is None else [voxels[known] for voxels in pair]
             found = float(dice(confusion(*counted)))
@@ -77,7 +76,6 @@ def views_of(
     """
     cases = _read(study, tasks, folder)
     images = {(name, id): path for name in study.tasks for id, path in _images(study, name).items()}
-    seeds = {(own.task, own.case): own.seed for own in reversed(cases)}
     scores = {
         (score.task, score.model, score.case, score.seed): score.value
         for score in results.scores
@@ -93,7 +91,7 @@ def views_of(
         return upright(reference.values[0] != IGNORED, reference)
 
     views = Views.of(cases, images, [Region("foreground", (ONE, WHITE))])
-    return Checked(views, known, seeds, scores, folder)
+    return Checked(views, known, scores, folder)
 
 
 def _read(study: Study, tasks: Mapping[str, PreparedTask], folder: Path) -> list[Predicted]:

@@ -13,6 +13,7 @@ from segrisk.configuration import ConfigurationError, validate
 from segrisk.data.prepare import PreparedTask, load_prepared
 from segrisk.report.tables import console_tables
 from segrisk.report.write import PAGE, write_report
+from segrisk.statistics import no_group_means
 from segrisk.study.collect import collect
 from segrisk.study.config import Study
 from segrisk.study.engine import Engine, Pool, unwritable
@@ -107,12 +108,12 @@ def _grids(task: Task, prepared: PreparedTask) -> str:
 
 
 def _check_unit(study: Study, tasks: dict[str, PreparedTask]) -> None:
-    """Means of groups need groups: ConfigurationError where every case is one of its own."""
+    """ConfigurationError where means of groups have no groups to be over."""
     groups = [(name, entry.group) for name, task in tasks.items() for entry in task.entries]
-    if study.statistics.unit == "group_mean" and len(set(groups)) == len(groups):
+    if reason := no_group_means(study.statistics.unit, groups):
         raise ConfigurationError(
-            "'statistics.unit' is group_mean, the means of groups, but every case is a group of "
-            "its own: give a task's index.csv the column group, or leave out the unit"
+            f"'statistics.unit': {reason}: give a task's index.csv the column group, or leave out "
+            "the unit"
         )
 
 

@@ -1,8 +1,6 @@
 """Which layout a folder has, and its cases with their groups: only names are read."""
 
-import csv
 import warnings
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -100,51 +98,12 @@ def _format_faults(folder: Folder, cases: Collection[Files]) -> Iterator[str]:
 
 def _groups(folder: Folder, found: Found) -> tuple[dict[str, str], list[str]]:
     """The group of each case where a file says it, and what is wrong with that file."""
+    kept = sorted(found.ids - set(folder.exclude))
     index = folder.path.resolve() / "index.csv"
-    kept = found.ids - set(folder.exclude)
-    if folder.groups is not None:
-        ids = sorted(kept)
-        try:
-            return dict(zip(ids, read_groups(folder.groups, ids), strict=True)), []
-        except DataError as error:
-            return {}, list(error.faults)
-    if not index.exists():
+    if folder.groups is None and not index.exists():
         return {}, []
-    groups, faults = _index(index, kept, set(folder.exclude))
-    return {id: group for id, group in groups.items() if id in kept}, faults
-
-
-def _index(
-    path: Path, ids: Collection[str], left_out: Collection[str]
-) -> tuple[dict[str, str], list[str]]:
-    """The group of each id in `index.csv`, and what is wrong with it."""
-    name = f"{path.parent.name}/{path.name}"
+    known = None if folder.groups else found.ids.union(folder.exclude)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            table = csv.DictReader(file)
-            columns, rows = table.fieldnames or [], list(table)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        return {}, [f"{name}: cannot be read ({error}): save it as CSV in UTF-8"]
-    missing = [column for column in ("id", "group") if column not in columns]
-    if missing:
-        found = ", ".join(map(str, columns)) or "none"
-        return {}, [
-            f"{name}: has no column {' and '.join(missing)} (columns: {found}): add it, "
-            "or remove index.csv if every case is a group of its own"
-        ]
-    pairs = [((row["id"] or "").strip(), (row["group"] or "").strip()) for row in rows]
-    groups = dict(pairs)
-    known = set(ids).union(left_out)
-    faulty = {
-        "has no row for {}: add the group of each case": sorted(set(ids) - groups.keys()),
-        "has {}, of which there is no file: remove the row, or add image and mask": sorted(
-            groups.keys() - known
-        ),
-        "has more than one row for {}: keep one": sorted(
-            id for id, count in Counter(id for id, _ in pairs).items() if count > 1
-        ),
-        "has no group for {}: give its patient, or its own id": sorted(
-            {id for id, group in pairs if not group}
-        ),
-    }
-    return groups, [f"{name}: {text.format(some(who))}" for text, who in faulty.items() if who]
+        return dict(zip(kept, read_groups(folder.groups or index, kept, known), strict=True)), []
+    except DataError as error:
+        return {}, list(error.faults)
