@@ -9,6 +9,7 @@ from rich.console import Console
 from segrisk import __version__, compare_app, networks_app
 from segrisk.losses_app import losses_app
 from segrisk.messages import clear_errors
+from segrisk.nnunet_app import nnunet_app
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,13 +24,19 @@ study_app = typer.Typer(
 )
 app.add_typer(study_app, name="study")
 app.add_typer(losses_app, name="losses")
+app.add_typer(nnunet_app, name="nnunet")
 
 StudyFile = Annotated[
     Path, typer.Argument(metavar="FILE.yaml", help="The study file.", show_default=False)
 ]
 Out = Annotated[
-    Path,
-    typer.Option("--out", metavar="FOLDER", help="The results folder.", show_default=False),
+    str,
+    typer.Option(
+        "--out",
+        metavar="FOLDER|URL",
+        help="The results folder, or object storage such as s3://bucket/run.",
+        show_default=False,
+    ),
 ]
 
 
@@ -95,9 +102,16 @@ def bounds(
 def run(
     file: StudyFile,
     out: Out,
+    engine: Annotated[
+        Literal["local", "ray"] | None,
+        typer.Option(help="Processes here, or a Ray cluster (default: what FILE says, or local)."),
+    ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Trainings at once (default: one per processor; 1 on a GPU)."),
+        typer.Option(
+            min=1,
+            help="Trainings at once (default: one per processor, or per GPU; what a cluster fits).",
+        ),
     ] = None,
     reuse: Annotated[
         Path | None,
@@ -113,7 +127,7 @@ def run(
     with clear_errors("study"):
         from segrisk.study.run import run_study
 
-        ok = run_study(file, out, console=Console(), workers=workers, reuse=reuse)
+        ok = run_study(file, out, console=Console(), engine=engine, workers=workers, reuse=reuse)
     raise typer.Exit(0 if ok else 1)
 
 

@@ -42,10 +42,11 @@ def started(workers: int, initializer: Callable[[], None] = enter) -> ProcessPoo
     return ProcessPoolExecutor(workers, mp_context=context, initializer=initializer)
 
 
-def end(pool: ProcessPoolExecutor) -> None:
+def end(*pools: ProcessPoolExecutor) -> None:
     """End the workers at once, whatever they are doing."""
-    processes = list((pool._processes or {}).values())
-    pool.shutdown(wait=False, cancel_futures=True)
+    processes = [process for pool in pools for process in (pool._processes or {}).values()]
+    for pool in pools:
+        pool.shutdown(wait=False, cancel_futures=True)
     for process in processes:
         process.terminate()
     deadline = time.monotonic() + 5

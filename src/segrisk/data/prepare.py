@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+import warnings
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
@@ -14,7 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from segrisk.data.case import Case, Origin
-from segrisk.data.errors import DataError
+from segrisk.data.errors import DataError, DataWarning
 from segrisk.data.preprocessing import (
     DEFAULT,
     VERSION,
@@ -25,12 +26,13 @@ from segrisk.data.preprocessing import (
     cropped_away,
     preprocess,
 )
-from segrisk.files import digest, write_json
+from segrisk.files import digest, file_digest, write_json
 from segrisk.names import some
 
 IGNORED_TARGETS, IGNORED_MASKS = "ignored_targets.bin", "ignored_masks.bin"
 FILES = ("images.bin", "targets.bin", "masks.bin", IGNORED_TARGETS, IGNORED_MASKS)
 """What a task is prepared into, beside task.json; the last two only where voxels are ignored."""
+TASK = "task.json"
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,9 @@ def prepare(
 
     Each is resized to `size`; without it each keeps its own grid, or has the pipeline's spacing.
     With `soft`, targets are the share of raters. Whatever faults the cases have are raised by their
-    iterator, DataError names those that cannot be prepared so, and then nothing stays behind.
+    iterator, DataError names those that cannot be prepared so, and then nothing stays behind. A
+    folder that is there already is kept, unless its files are not what was written: DataWarning,
+    and they are written anew.
     """
     root.mkdir(parents=True, exist_ok=True)
     temporary = root / ".preparing"
@@ -172,17 +176,20 @@ def prepare(
             if not any(entry.ignored for entry in writer.entries):
                 (temporary / name).unlink()
         key = writer.key()
-        write_json(
-            temporary / "task.json",
-            {
-                "key": key,
-                "size": size,
-                "channels": writer.channels,
-                **({"soft": True} if soft else {}),
-                "entries": [_described(entry) for entry in writer.entries],
-            },
-        )
+        described = {
+            "key": key,
+            "size": size,
+            "channels": writer.channels,
+            **({"soft": True} if soft else {}),
+            "entries": [_described(entry) for entry in writer.entries],
+            "files": {path.name: file_digest(path) for path in sorted(temporary.iterdir())},
+        }
+        write_json(temporary / TASK, {**described, "digest": digest(described)})
         folder = root / key[:16]
+        if folder.exists() and not _is_sound(folder):
+            text = f"{folder}: the prepared cases were damaged, and are made again"
+            warnings.warn(text, DataWarning, stacklevel=2)
+            shutil.rmtree(folder)
         if not folder.exists():
             temporary.rename(folder)
     finally:
@@ -196,11 +203,30 @@ def _opened(stack: ExitStack, path: Path) -> BinaryIO:
 
 def load_prepared(folder: Path) -> PreparedTask:
     """The task that `prepare` left in `folder`."""
-    task = json.loads((folder / "task.json").read_text(encoding="utf-8"))
+    task = _read(folder)
     entries = tuple(_entry(**entry) for entry in task["entries"])
     size = task["size"] and tuple(task["size"])
     soft = task.get("soft", False)
     return PreparedTask(folder, task["key"], size, task["channels"], entries, soft)
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / TASK).read_text(encoding="utf-8"))
+
+
+def _is_sound(folder: Path) -> bool:
+    """Whether all is as it was written; what older versions prepared has no checksums to tell."""
+    try:
+        described = _read(folder)
+        written = described.pop("digest", None)
+        if written is None:
+            return True
+        files = described["files"].items()
+        return written == digest(described) and all(
+            file_digest(folder / name) == expected for name, expected in files
+        )
+    except (OSError, ValueError, KeyError, AttributeError):
+        return False
 
 
 def _identity(size: tuple[int, ...] | None, by: Preprocessing) -> dict[str, Any]:

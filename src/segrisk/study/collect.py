@@ -144,7 +144,10 @@ def _provenance(
             for name in tasks
         },
         "configuration": digest(
-            study.model_dump(mode="json", exclude={"tasks": {"__all__": {"folder"}}})
+            # Where the data lay and what ran the cells changes no result.
+            study.model_dump(
+                mode="json", exclude={"tasks": {"__all__": {"folder"}}, "engine": True}
+            )
         ),
         "statistics": {"declared": declared, "used": statistics_digest(study)},
         "cells": len(cells),

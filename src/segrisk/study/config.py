@@ -26,12 +26,15 @@ from segrisk.names import nearest
 from segrisk.networks import AnyNetwork, UNet, named
 from segrisk.statistics import MarksTest, Unit
 from segrisk.statistics.declared import as_declared
+from segrisk.study.resources import AnyEngine, Local, Ray
 from segrisk.study.task import Task
 from segrisk.training.config import Augmentation, Device, Positive, Precision, Schedule
 
 SHARED = ("preprocessing", "network", "schedule", "augmentation")
-LATER = ("preprocessing", "compile")
 """What a study may say for all of its tasks, and each of them otherwise, key by key."""
+
+LATER = ("preprocessing", "compile", "engine")
+"""Keys that count as never written where they are not set: studies are older than they are."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
@@ -201,6 +204,8 @@ class Study(Strict):
     precision: Precision = "32-true"
     device: Device = "auto"
     compile: bool = False
+    engine: AnyEngine | None = None
+    """What runs the cells; it is no part of what they are."""
 
     @model_validator(mode="before")
     @classmethod
@@ -222,6 +227,13 @@ class Study(Strict):
     def _without_unset(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Studies from before these keys keep their record and the hash that they had."""
         return {key: value for key, value in dump(self).items() if value or key not in LATER}
+
+    @field_validator("engine", mode="before")
+    @classmethod
+    def _engine_named(cls, given: Any) -> Any:
+        if given is None or isinstance(given, Local | Ray):
+            return given
+        return _named(given, "an engine is local or ray")
 
     @field_validator("losses", "decisions", "seeds")
     @classmethod

@@ -18,7 +18,6 @@ from segrisk.networks.layers import check
 from segrisk.study.config import DecisionChoice, LossChoice, Study
 from segrisk.study.supervision import check_ignoring
 from segrisk.study.task import Task, task_folder
-from segrisk.training.device import LAYOUT
 
 COMPONENTS = {
     "preparation": 1,
@@ -149,7 +148,7 @@ def _cells(
         "device": device,
         "torch": torch.__version__,
         "components": {key: COMPONENTS[key] for key in TRAINED},
-        **_arithmetic(study, device),
+        **({"compile": True} if study.compile else {}),
     }
     if task.patch is not None:
         common["patch"] = task.patch.model_dump(mode="json")
@@ -172,14 +171,6 @@ def _cells(
         if cell.loss is not None and decision.suits(cell.loss)
     ]
     return [start, *losses, *decisions]
-
-
-def _arithmetic(study: Study, device: str) -> dict[str, Any]:
-    """What else changes last bits; nothing of it stands in the cells of float32 on a processor."""
-    own: dict[str, Any] = {"compile": True} if study.compile else {}
-    if device == "cuda" and study.precision != "32-true":
-        own["layout"] = LAYOUT
-    return own
 
 
 def _arm(start: Cell, task: Task, loss: LossChoice) -> Cell:

@@ -48,7 +48,7 @@ def write_predictions(
     losses = [cell for cell in cells if cell.kind == "loss"]
     if lacking := [cell.title for cell in losses if not store.has_weights(cell.key)]:
         raise StoreError(
-            f"{store.root}: {len(lacking)} of {len(losses)} trainings have no weights here, first "
+            f"{store.place}: {len(lacking)} of {len(losses)} trainings have no weights here, first "
             f"{lacking[0]}: run the study in this folder"
         )
     if target.exists() and any(target.iterdir()):

@@ -2,7 +2,8 @@
 
 import errno
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from math import prod
 from pathlib import Path
 
@@ -14,13 +15,17 @@ from segrisk.report.tables import console_tables
 from segrisk.report.write import PAGE, write_report
 from segrisk.study.collect import collect
 from segrisk.study.config import Study
-from segrisk.study.engine import Engine, default_workers, unwritable
+from segrisk.study.engine import Engine, Pool, unwritable
+from segrisk.study.local import default_workers, local_pool
 from segrisk.study.looking import views_of
+from segrisk.study.mirror import looked_at, opened_at
 from segrisk.study.plan import Cell, plan, prepare_tasks, restore
 from segrisk.study.predictions import write_predictions
 from segrisk.study.reading import load_study
+from segrisk.study.resources import Ray, chosen
 from segrisk.study.status import seconds_left, status
-from segrisk.study.store import Store, adopt, export, opened
+from segrisk.study.stopping import stoppable
+from segrisk.study.store import Store, adopt, export
 from segrisk.study.task import Task
 from segrisk.study.view import LiveView, duration
 from segrisk.training.predict import mask_at, probabilities_at
@@ -28,29 +33,50 @@ from segrisk.training.predict import mask_at, probabilities_at
 
 def run_study(
     file: Path,
-    out: Path,
+    out: Path | str,
     *,
     console: Console,
+    engine: str | None = None,
     workers: int | None = None,
     reuse: Path | None = None,
 ) -> bool:
-    """Run what is missing of the study in `file`, and report; False when a training failed."""
+    """Run what is missing of the study in `file`, and report; False when a training failed.
+
+    `out` is a folder, or a URL of object storage.
+    """
     # A study may name a loss in a module beside it, or in the folder that it is run from.
     sys.path[:0] = [str(file.resolve().parent), str(Path.cwd())]
     study = load_study(file)
     try:
-        with opened(out, study.name) as store:
+        with opened_at(out, study.name, partial(console.print, highlight=False)) as store:
             tasks, cells = _prepare(study, store, console)
             if reuse is not None:
                 console.print(f"taken over from {reuse}: {adopt(store, reuse, study.name)} cells")
+            store.send()
             store.declare(study, cells)
-            _train(study, store, cells, workers or default_workers(study), console)
+            _train(study, store, cells, console, partial(_pool, study, engine, workers))
             _report(study, store, tasks, cells, console)
             return not any(store.failure(cell.key) for cell in cells)
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EPERM}:
-            raise unwritable(Store(out), error) from error
+            raise unwritable(out, error) from error
         raise
+
+
+def _pool(study: Study, engine: str | None, workers: int | None) -> Pool:
+    """Where the cells run: as the command line says, or else the study."""
+    by = chosen(study.engine, engine)
+    workers = workers or by.workers
+    if isinstance(by, Ray):
+        try:
+            from segrisk.study.cluster import ray_pool
+        except ModuleNotFoundError as error:
+            raise ConfigurationError(
+                f"the engine ray needs '{error.name}', which is not installed: "
+                "pip install 'segrisk[ray]', or use --engine local"
+            ) from error
+        return ray_pool(by, study, workers)
+    return local_pool(study, workers)
 
 
 def _prepare(
@@ -59,6 +85,8 @@ def _prepare(
     with console.status("reading and checking the data"):
         tasks = prepare_tasks(study, store.data)
         _check_unit(study, tasks)
+        for task in tasks.values():
+            store.publish(f"data/{task.folder.name}")
         cells = plan(study, tasks)
     for name, task in tasks.items():
         groups = len({entry.group for entry in task.entries})
@@ -93,7 +121,7 @@ def _excluded(task: Task) -> str:
 
 
 def _train(
-    study: Study, store: Store, cells: Sequence[Cell], workers: int, console: Console
+    study: Study, store: Store, cells: Sequence[Cell], console: Console, started: Callable[[], Pool]
 ) -> None:
     store.forget_failures()
     for title in store.discard_damaged(cells):
@@ -101,14 +129,23 @@ def _train(
     for cell in store.discard_stale(cells):
         console.print(f"run again: {cell.title}, which began from other weights", highlight=False)
     todo = store.missing(cells)
-    console.print(
-        f"{len(cells) - len(todo)} of {len(cells)} cells need no training, {len(todo)} do; "
-        f"{workers} at a time",
-        highlight=False,
-    )
-    if todo:
-        with LiveView(console, store, cells, workers) as view:
-            Engine(study, store, workers, view).run(cells)
+    found = f"{len(cells) - len(todo)} of {len(cells)} cells need no training, {len(todo)} do"
+    if not todo:
+        console.print(found, highlight=False)
+        return
+    pool = started()
+    console.print(f"{found}; {pool.capacity} at a time", highlight=False)
+
+    def say() -> None:
+        console.print("stopping: every training ends its step and saves; Ctrl-C again to stop now")
+
+    with stoppable(say) as stop, LiveView(console, store, cells, pool.capacity) as view:
+        Engine(study, store, pool, view, stop.is_due).run(cells)
+    if stop.asked and (left := store.missing(cells)):
+        raise KeyboardInterrupt(
+            f"stopped: {len(cells) - len(left)} of {len(cells)} cells are done and what was begun "
+            "is saved; the same command continues"
+        )
 
 
 def _report(
@@ -128,30 +165,35 @@ def _report(
     views = views_of(study, tasks, results, predictions) if predictions else None
     with console.status("testing and drawing"):
         summary = write_report(results, store.report, views)
+        store.publish(store.report.name)
     for table in console_tables(summary):
         console.print(table)
-    console.print(f"report: {store.report / PAGE}", highlight=False, markup=False, soft_wrap=True)
+    also = f", and in {store.url}/{store.report.name}" if store.url else ""
+    where = f"report: {store.report / PAGE}{also}"
+    console.print(where, highlight=False, markup=False, soft_wrap=True)
 
 
-def _recorded(out: Path) -> tuple[Study, Store, dict[str, PreparedTask], list[Cell]]:
-    """A study as its store recorded it: for whoever only looks."""
-    store = Store(out)
+def _recorded(
+    out: Path | str, whole: bool = False
+) -> tuple[Study, Store, dict[str, PreparedTask], list[Cell]]:
+    """A study as its store recorded it: for whoever only looks; `whole`, with weights and data."""
+    store = looked_at(out, whole)
     record = store.read()
-    study = validate(Study, record["study"], str(out / "study.json"))
+    study = validate(Study, record["study"], f"{store.place}/study.json")
     cells = restore(record, store.data)
     tasks = {cell.task: load_prepared(cell.data) for cell in cells}
     return study, store, tasks, cells
 
 
-def report_study(out: Path, console: Console, predictions: Path | None = None) -> None:
+def report_study(out: Path | str, console: Console, predictions: Path | None = None) -> None:
     """Write the report of the study in `out` again, and print its tables.
 
     `predictions`, the folder that `predict_study` wrote, gives its page cases to look at.
     """
-    _report(*_recorded(out), console, predictions)
+    _report(*_recorded(out, whole=predictions is not None), console, predictions)
 
 
-def print_status(out: Path, console: Console) -> None:
+def print_status(out: Path | str, console: Console) -> None:
     """Print which cells of the study in `out` are done, running, failed and left."""
     study, store, _, cells = _recorded(out)
     current = status(store, cells)
@@ -170,20 +212,21 @@ def print_status(out: Path, console: Console) -> None:
         )
     for cell, failure in current.failed:
         console.print(f"  failed   {cell.title}: {failure}", highlight=False, markup=False)
-    left = seconds_left(store, current, default_workers(study))
+    written = study.engine.workers if study.engine else None
+    left = seconds_left(store, current, written or default_workers(study))
     if left:
         console.print(f"  about {duration(left)} of training left", highlight=False)
 
 
-def predict_study(out: Path, target: Path, probabilities: bool, console: Console) -> None:
+def predict_study(out: Path | str, target: Path, probabilities: bool, console: Console) -> None:
     """Write the held-out masks of the study in `out`, or its probabilities, to `target`."""
     at = probabilities_at if probabilities else mask_at
-    write_predictions(*_recorded(out), target, at, console)
+    write_predictions(*_recorded(out, whole=True), target, at, console)
     what = "probabilities" if probabilities else "masks"
     console.print(f"{what}, references and manifest: {target}", highlight=False, soft_wrap=True)
 
 
-def export_study(out: Path, target: Path, console: Console) -> None:
+def export_study(out: Path | str, target: Path, console: Console) -> None:
     """Copy the finished cells of `out` to `target`, without weights and data."""
-    count = export(Store(out), target)
+    count = export(looked_at(out), target)
     console.print(f"{count} finished cells are in {target}", highlight=False)

@@ -3,12 +3,14 @@
 import csv
 import io
 import logging
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -24,17 +26,23 @@ from segrisk.metrics import score
 from segrisk.networks import begin_at
 from segrisk.scores import RISKS, SURROGATES, Score, write_scores
 from segrisk.study.plan import Cell
-from segrisk.study.store import CELL, WEIGHTS, Store
+from segrisk.study.remote import PROGRESS_SECONDS, Remote
+from segrisk.study.store import CELL, CHECKPOINT, PROGRESS, WEIGHTS, Store
 from segrisk.study.task import Task
 from segrisk.training import checkpoint
 from segrisk.training.device import make_reproducible
 from segrisk.training.examples import Examples, PatchExamples, Source
-from segrisk.training.fit import Epoch, Progress, State, Training, fit
+from segrisk.training.fit import Epoch, Interrupted, Progress, State, Training, fit
 from segrisk.training.predict import Box, mask_at, predict, probabilities_at
 from segrisk.training.timing import PHASES
 
+T = TypeVar("T")
 At = Callable[[Tensor, tuple[int, ...], Box | None], np.ndarray]
 """From logits (1, *size) to a mask or probabilities on the grid of a case, shown in a box of it."""
+
+
+LOOK_SECONDS = 0.1
+"""A store on a network drive is not asked at every step whether the run is to stop."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +56,20 @@ class Work:
     precision: str
     device: str
     compile: bool = False
+    remote: str | None = None
+    """The URL that the store's folder mirrors, where it lies in object storage."""
 
 
-def enter() -> None:
-    """Prepare a fresh worker process."""
+def enter(gpu: str | None = None) -> None:
+    """Prepare a fresh worker process; with `gpu`, that is the only one it sees."""
     processes.enter()
+    if gpu is not None:  # before the first call of CUDA, which reads it once
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    quiet()
+
+
+def quiet() -> None:
+    """Keep Fabric from announcing each training."""
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 
 
@@ -60,12 +77,18 @@ def run_cell(work: Work) -> None:
     """Run one cell, continuing what was begun, and make it finished."""
     make_reproducible(work.threads)
     store, cell = Store(work.root), work.cell
-    folder = store.begin(cell.key)
-    run = _decide if cell.kind == "decision" else _train
-    run(work, folder)
-    began_from = {"began_from": store.weights_digest(cell.start)} if cell.start else {}
-    write_json(folder / CELL, {"title": cell.title, "key": cell.key, **began_from})
+    remote = Remote.at(work.remote) if work.remote else None
+    if remote is not None:
+        remote.provide(cell.start, cell.data, work.root)
+    if not store.is_complete(cell):
+        folder = store.begin(cell.key)
+        run = _decide if cell.kind == "decision" else _train
+        run(work, folder)
+        began_from = {"began_from": store.weights_digest(cell.start)} if cell.start else {}
+        write_json(folder / CELL, {"title": cell.title, "key": cell.key, **began_from})
     store.commit(cell.key)
+    if remote is not None:
+        remote.push_cell(store.finished(cell.key), cell.key)
 
 
 def _train(work: Work, folder: Path) -> None:
@@ -79,8 +102,8 @@ def _train(work: Work, folder: Path) -> None:
         _loss(cell, task),
         _examples(work, task),
         _training(work),
-        checkpoint_path=folder / "checkpoint.pt",
-        report=_Reporter(folder),
+        checkpoint_path=folder / CHECKPOINT,
+        report=_Reporter(folder, work),
     )
     _write_curve(folder / "curve.csv", state.curve)
     write_json(folder / "effort.json", _effort(state))
@@ -89,10 +112,10 @@ def _train(work: Work, folder: Path) -> None:
     if cell.loss is not None:
         for name, best in (("", state.by_loss), ("_by_validation_dice", state.by_dice)):
             network.load_state_dict(best.weights)
-            masks = _maps(work, fabric, network, cell.split.test, mask_at)
+            masks = _in_run(work, _maps(work, fabric, network, cell.split.test, mask_at))
             write_scores(folder / f"scores{name}.csv", _score(cell, task, masks))
         network.load_state_dict(state.by_loss.weights)
-        values = _surrogates(work, fabric, network)
+        values = _in_run(work, _surrogates(work, fabric, network))
         write_scores(folder / "surrogates.csv", _scores(cell, task, values))
 
 
@@ -103,13 +126,22 @@ def _decide(work: Work, folder: Path) -> None:
     assert cell.decision is not None
     fabric, network = _fabric(work), _network(work, task)
     validation = _maps(work, fabric, network, cell.split.validation, probabilities_at)
-    cases = (_counted(task.known(index), p, task.mask(index)) for index, p in validation)
+    seen = _in_run(work, validation)
+    cases = (_counted(task.known(index), p, task.mask(index)) for index, p in seen)
     fitted = cell.decision.build().fit(cases)
     write_json(folder / "rule.json", as_json(fitted))
     test = _maps(work, fabric, network, cell.split.test, probabilities_at)
-    decided = ((index, fitted.decide(p)) for index, p in test)
+    decided = ((index, fitted.decide(p)) for index, p in _in_run(work, test))
     write_scores(folder / "scores.csv", _score(cell, task, decided))
     write_json(folder / "effort.json", {"seconds": round(time.monotonic() - began, 3)})
+
+
+def _in_run(work: Work, cases: Iterable[T]) -> Iterator[T]:
+    """`cases`, until the run is to stop: they are predicted again when it goes on."""
+    for case in cases:
+        if Store(work.root).is_to_stop():
+            raise Interrupted
+        yield case
 
 
 def held_out(work: Work, at: At) -> Iterator[tuple[int, np.ndarray]]:
@@ -271,14 +303,26 @@ def _write_curve(path: Path, curve: list[Epoch]) -> None:
 
 
 class _Reporter:
-    """Leaves the progress where the parent, and `segrisk study status`, can read it."""
+    """Leaves the progress where the parent, and `segrisk study status`, can read it.
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "progress.json"
-        self._told = 0.0
+    Once a run is to stop, it ends the training after its step.
+    """
+
+    def __init__(self, folder: Path, work: Work) -> None:
+        self._path, self._store = folder / PROGRESS, Store(work.root)
+        self._remote = Remote.at(work.remote) if work.remote else None
+        self._told = self._sent = self._looked = 0.0
 
     def __call__(self, progress: Progress) -> None:
         now = time.monotonic()
         if now - self._told > 1.0:
             self._told = now
             write_json(self._path, asdict(progress))
+        if self._remote is not None and now - self._sent > PROGRESS_SECONDS:
+            self._sent = now
+            with suppress(OSError):  # a training does not end because nobody could be told of it
+                self._remote.write(f"cells/{self._path.parent.name}/{PROGRESS}", asdict(progress))
+        if now - self._looked > LOOK_SECONDS:
+            self._looked = now
+            if self._store.is_to_stop():
+                raise Interrupted
