@@ -8,7 +8,7 @@ import pytest
 
 import image_trees as trees
 from segrisk.data import remember
-from segrisk.data.errors import DataError
+from segrisk.data.errors import DataError, DataWarning
 from segrisk.data.folder import Folder
 from segrisk.data.prepare import prepare
 from segrisk.data.preprocessing import Preprocessing
@@ -75,10 +75,18 @@ def test_names_are_checked_every_time_and_a_lost_memory_is_no_loss(folder, read,
     first = prepare_folder(folder, SIZE, tmp_path / "data")
     (tmp_path / "data" / MEMORY).write_text("{broken")
     assert prepare_folder(folder, SIZE, tmp_path / "data") == first and len(read) == 2
-    (first.folder / "task.json").unlink()
     (folder.path / "labels/a.png").unlink()
     with pytest.raises(DataError, match=r"a\.png: has no mask in labels/"):
         prepare_folder(folder, SIZE, tmp_path / "data")
+
+
+def test_damaged_prepared_cases_are_made_again(folder, read, tmp_path):
+    first = prepare_folder(folder, SIZE, tmp_path / "data")
+    whole = (first.folder / "targets.bin").read_bytes()
+    (first.folder / "targets.bin").write_bytes(whole[:-1] + b"\x07")
+    with pytest.warns(DataWarning, match="the prepared cases were damaged, and are made again"):
+        assert prepare_folder(folder, SIZE, tmp_path / "data") == first
+    assert (first.folder / "targets.bin").read_bytes() == whole and len(read) == 2
 
 
 def test_another_version_of_the_code_reads_anew(folder, read, tmp_path, monkeypatch):

@@ -64,4 +64,4 @@ class Case:
         """The foreground fraction |y| / d of what is known, which orders the bins of Figure 1."""
         if self.ignored is None:
             return float(self.label.mean())
-        return np.count_nonzero(self.label) / max(1, np.count_nonzero(~self.ignored))
+        return float(np.count_nonzero(self.label) / max(1, np.count_nonzero(~self.ignored)))

@@ -186,7 +186,7 @@ def prepare(
         }
         write_json(temporary / TASK, {**described, "digest": digest(described)})
         folder = root / key[:16]
-        if folder.exists() and not _is_sound(folder):
+        if folder.exists() and not is_sound(folder):
             text = f"{folder}: the prepared cases were damaged, and are made again"
             warnings.warn(text, DataWarning, stacklevel=2)
             shutil.rmtree(folder)
@@ -214,7 +214,7 @@ def _read(folder: Path) -> dict[str, Any]:
     return json.loads((folder / TASK).read_text(encoding="utf-8"))
 
 
-def _is_sound(folder: Path) -> bool:
+def is_sound(folder: Path) -> bool:
     """Whether all is as it was written; what older versions prepared has no checksums to tell."""
     try:
         described = _read(folder)

@@ -12,7 +12,7 @@ from segrisk.data.dataset import read_json
 from segrisk.data.folder import Folder
 from segrisk.data.layouts.choose import find_cases
 from segrisk.data.layouts.found import Found
-from segrisk.data.prepare import PreparedTask, load_prepared, prepare
+from segrisk.data.prepare import PreparedTask, is_sound, load_prepared, prepare
 from segrisk.data.preprocessing import DEFAULT, Preprocessing
 from segrisk.data.readers import read_found
 from segrisk.data.twins import apart
@@ -33,12 +33,13 @@ def prepare_folder(
 ) -> PreparedTask:
     """Like `prepare`, of a folder's cases; what `root` holds of the same files is taken as it is.
 
-    Names, pairs, groups and dataset.json are checked every time.
+    Names, pairs, groups and dataset.json are checked every time, and the hashes of what was
+    prepared: where it is damaged, it is made again.
     """
     found = find_cases(folder)
     key = _fingerprint(found, folder, size, by, soft)
     known = read_json(root / MEMORY)
-    if key in known and (root / known[key] / "task.json").exists():
+    if key in known and is_sound(root / known[key]):
         return load_prepared(root / known[key])
     task = prepare(apart(read_found(found, folder)), size, root, by, soft=soft)
     kept = {own: name for own, name in known.items() if (root / name).exists()}
