@@ -11,7 +11,7 @@ study: $(READY)
 	$(BIN)/segrisk study run studies/quick.yaml --out results/quick
 
 test: $(READY)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" --numprocesses auto --dist worksteal
 
 test-all: $(READY)
 	$(BIN)/python -m pytest

@@ -8,7 +8,7 @@ copy bandwidth for the bytes that must move (logits and labels read twice, the g
 of Lovász as a ratio to PyTorch's cross-entropy and to sorting. Times are those of the device, the
 L2 cache cleared before: `ms` of the loss as it is called, with launches queued ahead, `graph` of
 its CUDA graph, and `host` with the host's own work. Last come trainings at 128 px in 2D: whether a
-step waits for its batch, and what each precision, order in memory and compilation makes of it.
+step waits for its batch, and what each precision and compilation makes of it.
 """
 
 import argparse
@@ -33,6 +33,7 @@ LARGE = (2, 4, 256, 256, 256)
 LEVELS = 65536
 # What must be reached: share of copy bandwidth, times of cross-entropy, times of sorting.
 SHARE, OF_CROSS_ENTROPY, OF_SORTING, MEMORY = 0.6, 1.5, 1 / 20, 1.25
+SCALE = 2.0**16  # what a gradient scaler begins with
 SLEEP = 5_000_000  # cycles in which the host runs ahead
 
 failures: list[str] = []
@@ -89,16 +90,17 @@ def agreement(logits: Tensor, labels: Tensor, weight: Tensor | None) -> Iterator
     e, y, w, _ = reference.errors(*given)
     wanted = reference.histogram(e.detach(), y, w, LEVELS)
     counts, _ = cuda.histogram(logits, labels, weight, 255, LEVELS)
-    # float32 puts some errors into the next level: cumulative counts differ by few voxels.
+    # float32 puts some errors into the next level: cumulative counts differ by few voxels, or, in
+    # half precision, by those that have one logit.
     moved = (counts - wanted).cumsum(-1).abs().amax((-1, -2)) / wanted.sum((-1, -2))
-    yield "histogram, share moved", moved.max().item(), 1e-3
+    yield "histogram, share moved", moved.max().item(), 2e-3 if half else 1e-3
     value, slopes = cuda.lovasz_jaccard_tables(counts)
     exact = lovasz_extension(jaccard, e, y, w)
     yield "Lovász on levels", (value - exact).abs().max().item(), 0.5 / LEVELS
-    (right,) = torch.autograd.grad(exact.sum(), leaf)
-    gradient = cuda.histogram_backward(
-        slopes, torch.ones_like(slopes[..., 0, 0]), logits, labels, weight, 255
-    )
+    (right,) = torch.autograd.grad(exact.sum() * SCALE, leaf)
+    # Scaled as in training: float16 has few digits for 1 / 2²¹.
+    scale = torch.full_like(slopes[..., 0, 0], SCALE)
+    gradient = cuda.histogram_backward(slopes, scale, logits, labels, weight, 255)
     yield "Lovász, gradient", relative(gradient, right), 1e-2
 
 
@@ -230,6 +232,9 @@ WORKS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "soft Tversky": SoftTversky(),
     "CE + soft Dice": CrossEntropy() + SoftDice(),
     "Lovász": LovaszJaccard(),
+    "compiled: sDice": torch.compile(SoftDice()),
+    "compiled: sum": torch.compile(CrossEntropy() + SoftDice()),
+    "compiled: Lovász": torch.compile(LovaszJaccard()),
 }
 
 
@@ -259,9 +264,9 @@ def measure(size: tuple[int, ...], trained: bool, labels: torch.dtype, speed: fl
         ]
         memory = peak_share(work, logits)
         reached = memory <= (MEMORY if math.prod(size[2:]) >= 2**20 else 2)
-        if name.startswith("soft"):
+        if name.startswith("soft") or name == "compiled: sDice":
             reached &= least / own >= SHARE
-        if name == "Lovász":
+        if name.endswith("Lovász"):
             reached &= ratios[0] <= OF_CROSS_ENTROPY and ratios[1] <= OF_SORTING
         columns = "".join(f"{number:9.3f}" for number in (*numbers, *ratios, memory))
         ours = name not in {"PyTorch CE", "sorting"}
@@ -275,6 +280,7 @@ def check_waiting() -> None:
     """Every loss, forward and backward, where PyTorch raises if the host is made to wait."""
     print(f"\n{'the host never waits':24}")
     works = {name: loss for name, loss in WORKS.items() if name not in {"PyTorch CE", "sorting"}}
+    works = {name: loss for name, loss in works.items() if not name.startswith("compiled")}
     works["class weights"] = SoftDice(class_weight=(1, 2, 3, 4), pool=("batch",), ignore_index=255)
     works["sorted"] = LovaszJaccard(exact=True)
     for name, loss in works.items():

@@ -17,7 +17,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
-from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -28,7 +27,6 @@ from segrisk.losses import CrossEntropy
 from segrisk.networks import UNet
 from segrisk.networks.base import Network
 from segrisk.networks.vgg import VGG16
-from segrisk.training import fit as fitting
 from segrisk.training.config import Augmentation, Phase
 from segrisk.training.device import make_reproducible
 from segrisk.training.examples import Examples
@@ -273,31 +271,26 @@ def compiling(configuration: Configuration, device: str, precision: str) -> None
 
 
 def variants(device: str, configurations: tuple[Configuration, ...] = WIDE) -> Iterator[str]:
-    """Print each precision, order in memory and compilation of a study at 128 px; yield faults.
+    """Print each precision and compilation of a study at 128 px; yield faults.
 
     Each is trained twice, and the second time counts: what is compiled is compiled in the first.
     """
-    names = ("precision", "channels", "compiled", "ms a step", "waits", "memory")
+    names = ("precision", "compiled", "ms a step", "waits", "memory")
     print(f"\n{'':10}" + "".join(f"{name:>12}" for name in names) + "   reached")
-    kinds = [
-        ("32-true", False, False),
-        *((precision, last, False) for precision in ("bf16-mixed", "16-mixed") for last in (0, 1)),
-        ("bf16-mixed", False, True),
-    ]
+    kinds = [*((kind, False) for kind in ("32-true", "bf16-mixed", "16-mixed"))]
+    kinds += [("bf16-mixed", True)]
     for configuration in configurations:
         examples = configuration.examples()
-        for precision, last, compiled in kinds:
+        for precision, compiled in kinds:
             fabric = Fabric(accelerator=device, devices=1, precision=precision)
             if device == "cuda":
                 torch.cuda.reset_peak_memory_stats()
-            with patch.object(fitting, "wants_channels_last", lambda *_, last=last: last):
-                for _ in range(2):
-                    state = harness(configuration, fabric, examples, MOVED, compiled)
+            for _ in range(2):
+                state = harness(configuration, fabric, examples, MOVED, compiled)
             peak = torch.cuda.max_memory_allocated() / 2**30 if device == "cuda" else 0.0
             wait, curve = wait_share([state]), [epoch.validation_loss for epoch in state.curve]
             learns = all(map(math.isfinite, curve)) and min(curve[1:]) < curve[0]
-            order = "last" if last else "first"
-            own = f"{configuration.name:10}{precision:>12}{order:>12}{compiled!s:>12}"
+            own = f"{configuration.name:10}{precision:>12}{compiled!s:>12}"
             reached = learns and (device == "cpu" or wait <= WAIT_AT_MOST)
             print(
                 f"{own}{1000 * step_seconds(state):12.2f}{100 * wait:10.1f} %{peak:9.2f} GB"

@@ -26,6 +26,8 @@ LAYERS = {
     "decision": 2,
     "messages": 0,
     "losses_app": 3,
+    "integrations": 3,
+    "nnunet_app": 4,
     "networks": 3,
     "data": 3,
     "training": 4,

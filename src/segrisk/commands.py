@@ -9,6 +9,7 @@ from rich.console import Console
 from segrisk import __version__, compare_app, networks_app
 from segrisk.losses_app import losses_app
 from segrisk.messages import clear_errors
+from segrisk.nnunet_app import nnunet_app
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,6 +24,7 @@ study_app = typer.Typer(
 )
 app.add_typer(study_app, name="study")
 app.add_typer(losses_app, name="losses")
+app.add_typer(nnunet_app, name="nnunet")
 
 StudyFile = Annotated[
     Path, typer.Argument(metavar="FILE.yaml", help="The study file.", show_default=False)

@@ -90,11 +90,12 @@ def doctor(
     task: options.TaskName = "",
     workers: options.Workers = None,
     out: options.NoOut = None,
+    each: options.Each = False,
 ) -> None:
     """Explain what is wrong with references, predictions and tables before they are compared.
 
-    Takes all that `segrisk compare` takes, and writes nothing. The exit status is 2 if there is a
-    fault.
+    Takes all that `segrisk compare` takes, and writes nothing. Faults that are alike are told as
+    one, which names the first; `--all` names each. The exit status is 2 if there is a fault.
 
     Example: `segrisk doctor --reference labels --model A=runs/a --model B=runs/b`
     """
@@ -102,7 +103,7 @@ def doctor(
     with clear_errors("compare"):
         from segrisk.compare.show import diagnose
 
-        ok = diagnose(_asked(given), Console())
+        ok = diagnose(_asked(given), Console(), each)
     raise typer.Exit(0 if ok else 2)
 
 

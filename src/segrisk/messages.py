@@ -44,8 +44,9 @@ def clear_errors(extra: str = "cli") -> Iterator[None]:
         for line in str(error).splitlines():
             stderr.print(f"[red]error:[/red] {escape(line)}", highlight=False, soft_wrap=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        stderr.print("stopped; the same command continues where this one left off")
+    except KeyboardInterrupt as stop:
+        text = str(stop) or "stopped; the same command continues where this one left off"
+        stderr.print(text, highlight=False, soft_wrap=True)
         sys.exit(130)
 
 

@@ -71,6 +71,7 @@ Out = Annotated[
 NoOut = Annotated[
     Path | None, typer.Option("--out", metavar="FOLDER", help="Of the comparison; not written.")
 ]
+Each = Annotated[bool, typer.Option("--all", help="Name each of many faults that are alike.")]
 Images = Annotated[
     Path | None, typer.Option(metavar="FOLDER", help="Images of the cases, to look at.")
 ]

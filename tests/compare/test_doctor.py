@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from mask_trees import flat, write
+from mask_trees import AFFINE, ball, flat, write
 from segrisk.commands import app
 from segrisk.compare.doctor import doctor, gather
-from segrisk.compare.request import Request, numbers, pairs
+from segrisk.compare.request import Finding, Request, numbers, pairs, together
 from segrisk.compare_app import compare
 from segrisk.compare_app import doctor as doctor_command
 from segrisk.data.errors import DataError
@@ -54,9 +54,104 @@ def test_faults_are_listed_and_the_status_is_2(run, tmp_path):
     assert run(*MODELS, "--extra", "leave-out")[0] == 0
 
 
+def test_faults_that_are_alike_are_told_as_one_of_each_kind(run, tmp_path):
+    names = [f"c{index:02}" for index in range(12)]
+    for folder in ("labels_x", "A", "B"):
+        flat(tmp_path / folder, names)
+    for index, name in enumerate(names[:7]):
+        write(tmp_path / "B" / f"{name}.nii.gz", ball(space=(6, 5, 8 + index)))
+    moved = AFFINE.copy()
+    moved[0, 3] += 50
+    for name in names[7:11]:
+        write(tmp_path / "B" / f"{name}.nii.gz", affine=moved)
+    write(tmp_path / "A" / "c00.nii.gz", ball(space=(6, 5, 8)))
+    code, lines = run(*MODELS)
+    faults = [line for line in lines if line.startswith("fault: ")]
+    begins = (
+        "fault: A: A/c00.nii.gz: shape (6, 5, 8) differs from (6, 5, 7) of",
+        "fault: B: 7 files, such as B/c00.nii.gz: shape (6, 5, 8) differs from",
+        "fault: B: 4 files, such as B/c07.nii.gz: its affine places a corner 50 mm away",
+    )
+    assert code == 2 and len(faults) == 3
+    assert all(map(str.startswith, faults, begins)), faults
+    assert faults[1].endswith(
+        "(also c01.nii.gz, c02.nii.gz, c03.nii.gz, c04.nii.gz, c05.nii.gz and 1 more)"
+    )
+    assert lines[-2].startswith("12 faults to mend") and "--all" in lines[-1]
+    _, each = run(*MODELS, "--all")
+    assert sum(line.startswith("fault: ") for line in each) == 12 and "--all" not in each[-1]
+
+
+def test_a_comparison_tells_faults_that_are_alike_as_one(run, tmp_path):
+    names = [f"c{index}" for index in range(30)]
+    for folder in ("labels_x", "A", "B"):
+        flat(tmp_path / folder, names)
+    for name in names:
+        (tmp_path / "A" / f"{name}.nii.gz").write_bytes(b"broken")
+        write(tmp_path / "B" / f"{name}.nii.gz", ball([3]))
+    request = Request(
+        tmp_path / "labels_x", (("A", tmp_path / "A"), ("B", tmp_path / "B")), missing="refuse"
+    )
+    with pytest.raises(DataError) as caught:
+        gather(request)
+    assert len(caught.value.faults) == 3
+    assert caught.value.faults[0].startswith("A: 30 files, such as ")
+    assert caught.value.faults[2] == "60 faults in all: segrisk doctor --all names each"
+
+
+ONE_HOT = np.stack([ball() == 0, ball() == 1]).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("ending", "reference", "prediction", "said"),
+    [
+        (
+            ".nii.gz",
+            ball(),
+            np.moveaxis(ONE_HOT, 0, -1),
+            "has shape (6, 5, 7, 2), where 3 axes are",
+        ),
+        (".npy", ball(), ONE_HOT, "has shape (2, 6, 5, 7), where at most 3 axes are expected"),
+        (".npy", ball()[0], ONE_HOT[:, 0], "; it seems to have a channel for each class: "),
+        (".npy", np.moveaxis(ONE_HOT[:, 0], 0, -1), ball()[0], "; its reference seems to have a"),
+    ],
+)
+def test_a_channel_for_each_class_is_no_mask(tmp_path, ending, reference, prediction, said):
+    for folder, values in (("labels_x", reference), ("A", prediction)):
+        write(tmp_path / folder / f"a{ending}", values)
+    (fault,) = doctor(Request(tmp_path / "labels_x", (("A", tmp_path / "A"),))).faults
+    assert said in fault.text and "save the argmax over the channels" in fault.text
+    assert "0000" not in fault.text
+
+
+def test_an_axis_of_length_1_is_no_class(tmp_path):
+    for folder, values in (("labels_x", ball()), ("A", ball()[None])):
+        write(tmp_path / folder / "a.npy", values)
+    (fault,) = doctor(Request(tmp_path / "labels_x", (("A", tmp_path / "A"),))).faults
+    assert "(1, 6, 5, 7)" in fault.text and "np.squeeze" in fault.text
+    assert "argmax" not in fault.text
+
+
+def test_faults_of_two_models_are_never_one():
+    def faults(model):
+        return [Finding("nan", f"{model}: m/{n}: is NaN", one=f"m/{n}") for n in range(4)]
+
+    told = [finding.text for finding in together([*faults("net1"), *faults("net2")])]
+    assert told == [f"net{n}: 4 files, such as m/0: is NaN (also 1, 2, 3)" for n in (1, 2)]
+
+
+def test_lines_of_a_table_that_are_alike_are_told_as_one(run, tmp_path):
+    rows = "".join(f"c{index},x{index},.5\n" for index in range(9))
+    (tmp_path / "s.csv").write_text(f"case_id,A,B\n{rows}")
+    _, lines = run("--scores", "s.csv")
+    assert lines[0].startswith(
+        "fault: s.csv: 9 lines, such as 2: 'x0' is no number: correct it (also 3,"
+    )
+
+
 def test_the_options_of_a_comparison_can_be_given_to_the_doctor():
     options = [inspect.signature(command).parameters for command in (compare, doctor_command)]
-    assert set(options[0]) == set(options[1])
+    assert set(options[1]) - set(options[0]) == {"each"} and set(options[0]) < set(options[1])
 
 
 @pytest.mark.parametrize(

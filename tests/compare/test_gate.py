@@ -98,7 +98,7 @@ def test_two_files_of_one_case_are_refused(sound, tmp_path):
     assert only(faults(sound())).endswith(
         "A/c1.nii and "
         + "/".join((tmp_path / "A" / "c1.nii.gz").parts[-3:])
-        + " are both of case c1: remove or rename one"
+        + " are both of it: remove or rename one"
     )
 
 
@@ -108,7 +108,7 @@ def test_one_case_in_two_folds_is_refused(tmp_path):
     old = nnunet_results(tmp_path / "old", {"0": ["a", "b"], "1": ["b"]})
     request = Request(reference=reference, models=(("A", old),))
     text = only(faults(request))
-    assert "fold_0/validation/b.nii.gz and fold_1/validation/b.nii.gz are both of case b" in text
+    assert "fold_0/validation/b.nii.gz and fold_1/validation/b.nii.gz are both of it" in text
     assert text.endswith("keep the one of the fold that did not train on it")
 
 

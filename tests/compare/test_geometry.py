@@ -114,7 +114,7 @@ def test_another_grid_is_refused_or_resampled_and_recorded(elsewhere, tmp_path):
     assert not doctor(request).faults
     assert not (tmp_path / "out").exists()  # to examine writes nothing
     found = gather(request)
-    text = "A: b was resampled (nearest voxel) to its reference's grid"
+    text = "A: case b: was resampled (nearest voxel) to its reference's grid"
     assert text in found.notes
     first, second = found.cases
     assert first.predictions["A"] == tmp_path / "A" / "a.nii.gz"

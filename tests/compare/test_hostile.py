@@ -266,7 +266,10 @@ TABLES = {
     ("--manifest", bytes(range(256))): "cannot be read ('utf-8' codec",
     ("--scores", b""): "is empty: write a line of headings",
     ("--scores", b"case_id,A,B\n,.5,.4\nc,.3,.4\n"): "the tables hold 2 scores of no case: fill in",
-    ("--scores", b"case_id,A,B\nc," + b"1" * 5000 + b",.4\n"): "A: dice of c is inf, where 0 to 1",
+    (
+        "--scores",
+        b"case_id,A,B\nc," + b"1" * 5000 + b",.4\n",
+    ): "A: case c: dice is inf, where 0 to 1",
     ("--model", b"[" * 100000): "cannot be read (maximum recursion depth exceeded",
     ("--model", b'{"metric_per_case": null}'): "is not as its program writes it (TypeError",
 }

@@ -87,30 +87,30 @@ def test_a_declared_root_is_where_paths_begin(manifest, tmp_path):
         ("case,reference\nc1,r1.nii.gz\n", "m.csv: has no column of a model's predictions: add"),
         ("case,reference,A\n", "m.csv: has no rows: add one for each case"),
         ("c,A\nc1,a1.nii.gz\n", "m.csv: has no column case"),
-        ("case,reference,A\n,r1.nii.gz,\n", "m.csv: line 2 has no case: name it"),
-        ("case,reference,A\nc1,,a1.nii.gz\n", "m.csv: line 2 has no reference: give its file"),
+        ("case,reference,A\n,r1.nii.gz,\n", "m.csv: line 2: has no case: name it"),
+        ("case,reference,A\nc1,,a1.nii.gz\n", "m.csv: line 2: has no reference: give its file"),
         ("case,seed,reference,A\nc1,x,r1.nii.gz,\n", "line 2: seed 'x' is no whole number"),
         ("case,fold,reference,A\nc1,-1,r1.nii.gz,\n", "line 2: fold '-1' is no whole number"),
         ("case,reference,A\n../c,r1.nii.gz,\n", "case '../c' has a slash or begins with a point"),
         (
             "case,reference,A\nc,r1.nii.gz,a1.nii.gz\nc,r1.nii.gz,a2.nii.gz\n",
-            "m.csv: has 2 rows for case c of m, seed 0: keep one",
+            "m.csv: case c: has 2 rows in m, seed 0: keep one",
         ),
         (
             "case,fold,reference,A\nc,0,r1.nii.gz,a1.nii.gz\nc,1,r1.nii.gz,a2.nii.gz\n",
-            "m.csv: has 2 rows for case c of m, seed 0: keep one",
+            "m.csv: case c: has 2 rows in m, seed 0: keep one",
         ),
         (
             "case,seed,reference,A\nc,0,r1.nii.gz,a1.nii.gz\nc,1,r2.nii.gz,a2.nii.gz\n",
-            "m.csv: case c of m has two references: give one, the same in each row",
+            "m.csv: case c: has two references in m: give one, the same in each row",
         ),
         (
             "case,seed,group,reference,A\nc,0,p,r1.nii.gz,a1.nii.gz\nc,1,q,r1.nii.gz,a2.nii.gz\n",
-            "m.csv: case c of m has two groups: give one, the same in each row",
+            "m.csv: case c: has two groups in m: give one, the same in each row",
         ),
         (
             "case,seed,reference,A\nc,0,r1.nii.gz,\nc,1,r1.nii.gz,\nd,0,r2.nii.gz,\n",
-            "m.csv: case d of m has no row for seed 1: add it",
+            "m.csv: case d: has no row for seed 1 of m: add it",
         ),
         (
             "case,reference,A\nc,r1.nii.gz,a1.nii.gz\nd,r1.nii.gz,a2.nii.gz\n",
@@ -130,7 +130,7 @@ def test_every_fault_is_said(manifest, text, said):
     ("text", "said"),
     [
         ("case,reference,A,A\nc,r,x,y\n", "m.csv: has 2 columns A: give each a name of its own"),
-        ("case,reference,A\nc,r1.nii.gz\n", "m.csv: line 2 has 2 cells for 3 columns: correct it"),
+        ("case,reference,A\nc,r1.nii.gz\n", "m.csv: line 2: has 2 cells for 3 columns: correct it"),
     ],
 )
 def test_what_is_no_table_is_refused(manifest, text, said):

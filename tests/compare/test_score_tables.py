@@ -73,7 +73,7 @@ def test_one_case_in_two_folds_is_refused(tmp_path):
     for fold in (0, 1):
         summary(tmp_path / f"fold_{fold}" / "validation" / "summary.json", entry("a", 0.9, 0.8))
     text = fault(ask(("A", tmp_path)))
-    assert text == "A: has more than one score for a of scores: keep one row"
+    assert text == "A: case a: has more than one score in scores: keep one row"
 
 
 def test_panoptica_has_a_row_per_subject(tmp_path):
@@ -113,7 +113,7 @@ def test_an_infinite_distance_is_not_dropped(tmp_path):
     ]
     path = segauge(tmp_path / "a.json", rows)
     assert fault(ask(("A", path))) == (
-        "A: hd95_mm of c1 is inf: give the diagonal of the image for an object that was missed"
+        "A: case c1: hd95_mm is inf: give the diagonal of the image for an object that was missed"
     )
 
 
@@ -165,7 +165,9 @@ def test_r_and_spreadsheets_of_germany(tmp_path):
 
 def test_duplicate_rows_after_running_again_are_refused(tmp_path):
     path = long(tmp_path / "m.csv", ["T1,A1,0.93,1", "T1,A1,0.93,1"])
-    assert fault(Request(scores=(path,))) == "A1: has more than one score for 1 of T1: keep one row"
+    assert (
+        fault(Request(scores=(path,))) == "A1: case 1: has more than one score in T1: keep one row"
+    )
 
 
 def test_claims_reloaded_has_a_column_per_algorithm(tmp_path):
@@ -215,8 +217,8 @@ def test_our_own_metrics_have_the_range_that_they_have(tmp_path):
 
     assert gather(table("volume_bias_ml", -3.0)).scores[0].value == -3
     assert gather(table("mine", 7.0)).scores[0].value == 7
-    assert "hd95_mm of c is -1: give" in fault(table("hd95_mm", -1.0))
-    assert "instance_dice of c is 1.5, where 0 to 1" in fault(table("instance_dice", 1.5))
+    assert "case c: hd95_mm is -1: give" in fault(table("hd95_mm", -1.0))
+    assert "case c: instance_dice is 1.5, where 0 to 1" in fault(table("instance_dice", 1.5))
 
 
 def test_a_missing_distance_has_no_worst_value_here(tmp_path):
@@ -235,13 +237,17 @@ def test_groups_come_from_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "head", "said"),
     [
-        (["1,92.5"], "case_id,A", "A: dice of 1 is 92.5, where 0 to 1 is possible: divide per cen"),
-        (["1,-0.1"], "case_id,A", "A: dice of 1 is -0.1, where 0 to 1 is possible: compute it"),
-        (["1,inf"], "case_id,A", "A: dice of 1 is inf, where 0 to 1 is possible: compute it"),
+        (
+            ["1,92.5"],
+            "case_id,A",
+            "A: case 1: dice is 92.5, where 0 to 1 is possible: divide per cen",
+        ),
+        (["1,-0.1"], "case_id,A", "A: case 1: dice is -0.1, where 0 to 1 is possible: compute it"),
+        (["1,inf"], "case_id,A", "A: case 1: dice is inf, where 0 to 1 is possible: compute it"),
         (["1,x"], "case_id,A", "c.csv: line 2: 'x' is no number: correct it"),
         (["1,2"], "x,y", "c.csv: has the columns x, y: expected case_id and a column for each"),
         ([], "case_id,A", "the tables hold no scores: check the files"),
-        (["1,1,2"], "case_id,A", "c.csv: line 2 has 3 cells for 2 columns: correct it"),
+        (["1,1,2"], "case_id,A", "c.csv: line 2: has 3 cells for 2 columns: correct it"),
         (
             ["T,A,1,.5", "U,A,1,.5", "T,B,1,.5"],
             "task,model,case,dice",
@@ -255,7 +261,7 @@ def test_every_fault_of_a_table_is_said(tmp_path, rows, head, said):
 
 def test_dice_of_1_818_cannot_be(tmp_path):
     a = segauge(tmp_path / "a.json", [{"case_id": "c", "dice": 1.818}])
-    assert "dice of c is 1.818, where 0 to 1 is possible: compute it" in fault(ask(("A", a)))
+    assert "case c: dice is 1.818, where 0 to 1 is possible: compute it" in fault(ask(("A", a)))
 
 
 @pytest.mark.parametrize(

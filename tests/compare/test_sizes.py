@@ -128,7 +128,7 @@ BAD = {
     ",.1": "s.csv: line 2: has no case: name it",
     "c2,.1\nc1,.1\nc2,.1": "s.csv: line 4: c2 has a size already: keep one row",
     "c1,.1": "s.csv: has no size for 1 cases (c2): add their rows",
-    "c1,.1,7": "s.csv: line 2 has 3 cells for 2 columns: correct it",
+    "c1,.1,7": "s.csv: line 2: has 3 cells for 2 columns: correct it",
 }
 
 

@@ -250,12 +250,11 @@ def test_nnunet_regions_and_channels(nnunet):
     assert mask_files(Folder(nnunet))["p1"] == nnunet / "labelsTr/p1.nii.gz"
 
 
-def test_nnunet_ignored_labels_and_undeclared_ones_are_refused(tmp_path):
-    root = trees.nnunet(tmp_path / "Dataset042", values=(1, 2, 3))
-    refused(root, r"p1\.nii\.gz: holds the ignored label 3, and a study scores", target="whole")
+def test_nnunet_undeclared_labels_are_refused(tmp_path):
+    root = trees.nnunet(tmp_path / "Dataset042")
     trees.nifti(root / "labelsTr/p1.nii.gz", labels(1, 2, 7))
     error = refused(root, "p1.nii.gz: holds 7, where the labels are 1, 2, 3: mend", target="whole")
-    assert len(error.faults) == 2
+    assert len(error.faults) == 1
     (case,) = cases(trees.nnunet(tmp_path / "Dataset043"), target="whole", exclude=("p2",))
     assert case.id == "p1"
 

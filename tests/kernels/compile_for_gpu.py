@@ -56,7 +56,7 @@ def compile_and_print(kernel, *args, grid, warmup, **options):
     line = f"kernel={kernel.fn.__name__} registers={registers} local={local}"
     if "C" in options:
         threads = 32 * options["num_warps"]
-        logits = cuda.TILE * args[0].element_size() // threads
+        logits = options["CHUNK"] * options["SIZE"] * args[0].element_size() // threads
         read = bytes_read(compiled.asm["ptx"], 32)
         line += f" classes={options['C']} logits={logits} logits_read={read}"
     print(line)

@@ -164,6 +164,13 @@ def test_what_is_served(monkeypatch):
     assert not operators.compiled(torch.device("cpu"))
 
 
+@pytest.mark.parametrize(("version", "served"), [("3.3.1", False), ("3.4.0", True), ("4.0", True)])
+def test_old_triton_leaves_the_reference(monkeypatch, version, served):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    monkeypatch.setattr("importlib.metadata.version", lambda name: version)
+    assert operators._has_triton() is served
+
+
 def test_triton_is_not_imported_before_it_is_needed():
     code = "import sys, segrisk.losses; print('triton' in sys.modules)"
     assert run("-c", code, PYTHONPATH=str(ROOT / "src")).strip() == "False"

@@ -343,6 +343,11 @@ def test_an_unknown_loss_is_recognised(name):
     assert found.where.startswith("tp = Σ p·y") and "found by 12 predictions" in found.where
 
 
+def differences(logits, target):
+    """No loss: a tensor."""
+    return (logits - target).abs()
+
+
 @pytest.mark.parametrize(
     ("loss", "use", "formula", "pooled", "averaged"),
     [
@@ -398,9 +403,9 @@ def test_losses_of_others_are_described(loss, use, formula, pooled, averaged):
         ),
         (monai.DiceLoss(sigmoid=True), Use(), "It cannot be told that a class was not looked for."),
         (SoftDice(), OVERLAP, "3 channels and overlapping labels are refused: the target has"),
-        (lambda x, y: (x - y).abs(), Use(), "it gives a tensor of shape (2, 1, 32, 32) and not on"),
+        (differences, Use(), "it gives a tensor of shape (2, 1, 32, 32) and not on"),
     ],
-    ids=str,
+    ids=lambda value: value.__name__ if value is differences else str(value),
 )
 def test_it_says(loss, use, text):
     printed = str(explain(loss, use))

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from segrisk.commands import app
 from segrisk.study.engine import Engine
-from segrisk.study.plan import task_cases
+from segrisk.study.plan import phantom_task
 from segrisk.study.store import Store, StoreError
 from segrisk.study.task import LATER, Task
 from tiny_study import TINY
@@ -383,7 +383,7 @@ def test_a_study_of_before_these_keys_keeps_its_record_and_its_hash():
     kept = drawn.model_dump(mode="json")
     assert kept["spread"] == 0 and kept["factors"] == {"size": "uniform"}
     assert "stands_for" not in kept
-    assert len({case.fraction for case in task_cases(drawn)}) == 1
+    assert len({case.fraction for case in phantom_task(drawn)}) == 1
     later = Task(folder="x", size=(16, 16), exclude=("a",), colour="grey")
     assert later.model_dump(mode="json")["exclude"] == ["a"]
     assert Task.model_validate(later.model_dump(mode="json")) == later

@@ -12,9 +12,11 @@ import time
 import pytest
 import yaml
 
+from segrisk.configuration import validate
 from segrisk.files import file_digest, write_json
 from segrisk.scores import COLUMNS, read_scores
-from segrisk.study.config import LossChoice
+from segrisk.study.config import LossChoice, Study
+from segrisk.study.plan import plan, prepare_tasks
 from segrisk.study.store import Store, export
 from tiny_study import TINY, command, environment, kill_when
 
@@ -159,6 +161,21 @@ def test_losses_that_began_elsewhere_are_run_again_with_their_start(segrisk, fin
     assert len(again) == 4 and all("cross_entropy" in t or "soft_dice" in t for t in again)
     rows = (out / "report" / "scores.csv").read_text().splitlines()
     assert set((finished[0] / "out" / "report" / "scores.csv").read_text().splitlines()) < set(rows)
+
+
+def test_tasks_that_differ_in_the_second_phase_share_their_starts_and_train_each_once(tmp_path):
+    molar = TINY["tasks"]["molar"]
+    tasks = {
+        name: {**molar, "schedule": {"loss": {"learning_rate": rate}}}
+        for name, rate in (("slow", 0.001), ("fast", 0.1))
+    }
+    study = validate(Study, {**TINY, "tasks": tasks}, "study.yaml")
+    cells = plan(study, prepare_tasks(study, tmp_path))
+    starts = [cell.key for cell in cells if cell.kind == "start"]
+    assert len(starts) == 4 and len(set(starts)) == 2  # two folds of two tasks
+    missing = Store(tmp_path).missing(cells)
+    assert len({cell.key for cell in missing}) == len(missing) == 2 + 8
+    assert missing[0].kind == "start"
 
 
 def test_a_sum_of_losses_is_a_loss_of_a_study():

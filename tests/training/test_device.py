@@ -1,4 +1,4 @@
-"""What depends on the device: the same numbers, whatever the order in memory."""
+"""What depends on the device: batches made ahead, precision, compilation."""
 
 import numpy as np
 import pytest
@@ -11,42 +11,10 @@ from segrisk.losses import CrossEntropy
 from segrisk.networks import UNet
 from segrisk.training import checkpoint, fit
 from segrisk.training.config import Augmentation, Phase
-from segrisk.training.device import put_channels_last, threads_ahead, wants_channels_last
+from segrisk.training.device import threads_ahead
 from segrisk.training.examples import Examples
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
-LAST = {2: torch.channels_last, 3: torch.channels_last_3d}
-
-
-def plain(dimensions):
-    conv = {2: nn.Conv2d, 3: nn.Conv3d}[dimensions]
-    up = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}[dimensions]
-    return nn.Sequential(conv(3, 8, 3, padding=1), nn.ReLU(), up(8, 4, 2, 2), conv(4, 1, 1))
-
-
-@pytest.mark.parametrize("dimensions", [2, 3])
-@pytest.mark.parametrize("build", [plain, None], ids=["plain", "U-Net"])
-def test_channels_last_computes_the_same(dimensions, build):
-    torch.manual_seed(0)
-    network = build or (lambda d: UNet(channels=(4, 8)).build(dimensions=d, channels=3))
-    network = network(dimensions).eval()
-    images = torch.randn(2, 3, *(8,) * dimensions)
-    expected = network(images)
-    before = {key: tensor.clone() for key, tensor in network.state_dict().items()}
-    put_channels_last(network)
-    wide = [w for w in network.parameters() if w.ndim == dimensions + 2 and w.shape[1] > 1]
-    assert wide and all(w.is_contiguous(memory_format=LAST[dimensions]) for w in wide)
-    assert all(torch.equal(before[key], tensor) for key, tensor in network.state_dict().items())
-    torch.testing.assert_close(network(images), expected)
-
-
-def test_channels_come_last_in_half_precision_on_a_gpu_alone():
-    assert wants_channels_last(plain(2), CUDA, "bf16-mixed")
-    assert wants_channels_last(plain(3), CUDA, "16-mixed")
-    assert not wants_channels_last(plain(2), CUDA, "32-true")
-    assert not wants_channels_last(plain(2), CPU, "bf16-mixed")
-    unet = UNet(channels=(4, 8)).build(dimensions=3, channels=1)
-    assert not wants_channels_last(unet, CUDA, "bf16-mixed")
 
 
 def test_batches_are_made_ahead_where_another_device_computes():

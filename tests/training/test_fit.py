@@ -13,7 +13,7 @@ from segrisk.networks import UNet
 from segrisk.training import checkpoint
 from segrisk.training.config import Augmentation, Phase
 from segrisk.training.examples import Examples
-from segrisk.training.fit import Best, Epoch, State, Training, finished, fit
+from segrisk.training.fit import Best, Epoch, Interrupted, State, Training, finished, fit
 
 FABRIC = Fabric(accelerator="cpu", devices=1)
 
@@ -27,14 +27,18 @@ def examples():
     return Examples(images, targets, tuple(range(16)), tuple(range(16, 24)))
 
 
-def train(examples, path, *, loss=None, network=None, **phase):
+def go_on(progress):
+    """Nobody watches."""
+
+
+def train(examples, path, *, loss=None, network=None, report=go_on, **phase):
     torch.manual_seed(0)
     network = network or UNet(channels=(4, 8)).build(dimensions=2, channels=1)
     training = Training(
         Phase(**{"learning_rate": 0.01, **phase}), Augmentation(), batch_size=8, seed=1
     )
     loss = loss or CrossEntropy()
-    return fit(FABRIC, network, loss, examples, training, checkpoint_path=path)
+    return fit(FABRIC, network, loss, examples, training, checkpoint_path=path, report=report)
 
 
 def same(a: State, b: State) -> bool:
@@ -85,6 +89,40 @@ def test_resuming_restores_every_source_of_chance(examples, tmp_path):
     train(examples, tmp_path / "b.pt", network=fresh(), max_epochs=2)
     resumed = train(examples, tmp_path / "b.pt", network=fresh(), max_epochs=4)
     assert same(whole, resumed)
+
+
+def test_a_training_stopped_at_any_step_ends_with_the_same_bits(examples, tmp_path):
+    torch.manual_seed(5)
+    start = Droopy().state_dict()
+
+    def fresh():
+        network = Droopy()
+        network.load_state_dict(start)
+        np.random.seed(None)
+        torch.seed()
+        return network
+
+    told = []
+
+    def stop_at_every_step(progress):
+        told.append((progress.epoch, progress.step))
+        raise Interrupted
+
+    whole = train(examples, tmp_path / "a.pt", network=fresh(), max_epochs=3)
+    for _ in range(6):
+        with pytest.raises(Interrupted):
+            train(
+                examples,
+                tmp_path / "b.pt",
+                network=fresh(),
+                max_epochs=3,
+                report=stop_at_every_step,
+            )
+    stopped = train(
+        examples, tmp_path / "b.pt", network=fresh(), max_epochs=3, report=stop_at_every_step
+    )
+    assert told == [(epoch, step) for epoch in (1, 2, 3) for step in (1, 2)]  # each once
+    assert same(whole, stopped)
 
 
 def test_the_start_counts_as_epoch_0(examples, tmp_path):
@@ -153,3 +191,14 @@ def test_checkpoints_do_not_run_what_they_contain(tmp_path, capsys):
     with pytest.raises(Exception, match=r"[Ww]eights.only|Unsupported"):
         checkpoint.load(tmp_path / "evil.pt")
     assert "must not run" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("harm", ["flipped", "cut", "empty"])
+def test_a_damaged_checkpoint_is_known(tmp_path, harm):
+    path = tmp_path / "c.pt"
+    checkpoint.save(path, {"weights": torch.arange(1000.0)})
+    assert not checkpoint.is_damaged(path)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes({"flipped": content, "cut": content[:-100], "empty": b""}[harm])
+    assert checkpoint.is_damaged(path)

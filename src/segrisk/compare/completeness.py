@@ -26,8 +26,8 @@ def complete(tables: Iterable[Table], request: Request) -> tuple[list[Score], li
             twice[score.task, score.model, score.case] = None
         kept[key] = score
     for task, model, case in twice:
-        text = f"{model}: has more than one score for {case} of {task}: keep one row"
-        findings.append(Finding("duplicate", text, cases=(case,)))
+        text = f"{model}: case {case}: has more than one score in {task}: keep one row"
+        findings.append(Finding("duplicate", text, cases=(case,), one=f"case {case}", many="cases"))
     findings += _nameless(kept.values())
     findings += _out_of_range(kept.values())
     if any(finding.stops for finding in findings):
@@ -81,15 +81,21 @@ def _not_common(kept: Mapping[tuple, Score]) -> Iterator[Finding]:
 
 def _out_of_range(scores: Iterable[Score]) -> Iterator[Finding]:
     for score in scores:
-        own = f"{score.model}: {score.metric} of {score.case} is {score.value:g}"
+        one = f"case {score.case}"
+        own = f"{score.model}: {one}: {score.metric} is {score.value:g}"
         if score.metric in SHARES and (score.value < 0 or score.value > 1):
             advice = "divide per cents by 100" if 2 < score.value <= 100 else "compute it again"
             yield Finding(
-                "table", f"{own}, where 0 to 1 is possible: {advice}", cases=(score.case,)
+                "table",
+                f"{own}, where 0 to 1 is possible: {advice}",
+                True,
+                (score.case,),
+                one,
+                "cases",
             )
         elif math.isinf(score.value) or (score.metric in LENGTHS and score.value < 0):
             advice = "give the diagonal of the image for an object that was missed"
-            yield Finding("table", f"{own}: {advice}", cases=(score.case,))
+            yield Finding("table", f"{own}: {advice}", True, (score.case,), one, "cases")
 
 
 def _filled(kept: dict[tuple, Score]) -> tuple[list[Score], dict[tuple[str, str], list[str]]]:

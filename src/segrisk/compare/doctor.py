@@ -11,7 +11,7 @@ from segrisk.compare.geometry import resample, write_moved
 from segrisk.compare.inspection import Inspected, Report, inspect
 from segrisk.compare.layouts import find_masks, image_beside
 from segrisk.compare.manifest import read_manifest
-from segrisk.compare.request import RESERVED, Finding, Request, note, refuse_if
+from segrisk.compare.request import RESERVED, Finding, Request, note, refuse_if, together
 from segrisk.compare.sizes import Key, agreed, lacking, read_sizes
 from segrisk.compare.tables import Table, is_table, read_model, read_models
 from segrisk.data.dataset import UNLABELLED, Labelling
@@ -101,7 +101,7 @@ def gather(request: Request, report: Report = lambda done, of: None) -> Gathered
         cases, moved = _moved(found.inspected, request.resample_to)
         gathered = replace(gathered, cases=cases)
         found.findings += moved
-    notes = tuple(finding.text for finding in found.findings)
+    notes = (finding.text for finding in together(found.findings))
     return replace(gathered, notes=tuple(dict.fromkeys(notes)))
 
 
@@ -278,7 +278,8 @@ def _moved(inspected: Inspected, folder: Path) -> tuple[tuple[ComparedCase, ...]
             predictions[model] = folder / model / case.task / name
             write_moved(predictions[model], moved, grid)
             lost = f"; {moved.lost} foreground voxels lie outside it" if moved.lost else ""
-            text = f"{model}: {case.case} was resampled (nearest voxel) to its reference's grid"
-            findings.append(note("geometry", text + lost, [case.case]))
+            one = f"case {case.case}"
+            text = f"{model}: {one}: was resampled (nearest voxel) to its reference's grid{lost}"
+            findings.append(note("geometry", text, [case.case], one=one, many="cases"))
         cases.append(replace(case, predictions=predictions))
     return tuple(cases), findings

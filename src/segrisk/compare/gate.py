@@ -54,8 +54,8 @@ def _duplicates(owner: str, tree: MaskTree) -> Iterator[Finding]:
             advice = "remove or rename one"
             if len({file.fold for file in files}) > 1:
                 advice = "keep the one of the fold that did not train on it"
-            text = f"{owner}: {names} are both of case {case}: {advice}"
-            yield Finding("duplicate", text, cases=(case,))
+            text = f"{owner}: case {case}: {names} are both of it: {advice}"
+            yield Finding("duplicate", text, cases=(case,), one=f"case {case}", many="cases")
 
 
 def _partners(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from segrisk.data.errors import LABEL_MAP
 from segrisk.data.images import Header, misplacement, read_mask
 from segrisk.files import write_bytes
 
@@ -24,7 +25,18 @@ def disagreement(
     reason = misplacement(prediction, reference, tolerance_mm)
     if reason and prediction.space == reference.space[::-1] and prediction.affine is None:
         reason += "; its axes seem to be in reverse order: transpose it"
+    if reason and (who := _with_channels(prediction.space, reference.space)):
+        reason += f"; {who} seems to have a channel for each class: {LABEL_MAP}"
     return reason
+
+
+def _with_channels(prediction: tuple[int, ...], reference: tuple[int, ...]) -> str | None:
+    """Which of two masks has one axis more, that of the classes, where one has."""
+    own, other = (tuple(n for n in space if n > 1) for space in (prediction, reference))
+    for who, more, fewer in (("it", own, other), ("its reference", other, own)):
+        if fewer and fewer in (more[1:], more[:-1]):
+            return who
+    return None
 
 
 def can_be_resampled(prediction: Header, reference: Header) -> bool:

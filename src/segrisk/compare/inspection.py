@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from segrisk.compare.cases import ComparedCase
@@ -81,22 +82,25 @@ class _Gate:
             self.findings.append(replace(finding, text=f"{model}: {finding.text}"))
             return True
         if text := _unexpected(own, self.allowed[case.task]):
-            self.findings.append(Finding("labels", f"{model}: {text}", cases=(case.case,)))
+            self._add("labels", f"{model}: {text}", case, own)
         if self.request.check_age and _older(own.path, case.reference):
             text = f"{model}: {shown(own.path)}: is older than its reference: predict it again"
-            self.findings.append(Finding("stale", text, cases=(case.case,)))
+            self._add("stale", text, case, own)
         if reference.header:
-            self._compare(case, model, own.header, reference.header)
+            self._compare(case, model, own, reference.header)
         return True
 
-    def _compare(self, case: ComparedCase, model: str, own: Header, reference: Header) -> None:
-        reason = disagreement(own, reference, self.request.tolerance_mm)
-        if reason and self.request.resample_to and can_be_resampled(own, reference):
+    def _compare(self, case: ComparedCase, model: str, own: Opened, reference: Header) -> None:
+        reason = disagreement(own.header, reference, self.request.tolerance_mm)
+        if reason and self.request.resample_to and can_be_resampled(own.header, reference):
             self.elsewhere.append((case, model))
         elif reason:
-            self.findings.append(Finding("geometry", f"{model}: {reason}", cases=(case.case,)))
-        elif own.affine is None and reference.affine is not None:
+            self._add("geometry", f"{model}: {reason}", case, own)
+        elif own.header.affine is None and reference.affine is not None:
             self.placeless[model] = self.placeless.get(model, 0) + 1
+
+    def _add(self, kind: str, text: str, case: ComparedCase, own: Opened) -> None:
+        self.findings.append(Finding(kind, text, cases=(case.case,), one=shown(own.path)))
 
     def summary(self, of: int) -> Iterator[Finding]:
         """One line for each model, of what concerns many of its files."""
@@ -151,9 +155,7 @@ def _references(
 ) -> tuple[set[int], list[Finding]]:
     """The values besides 0 in the references of one task, and what is wrong with these."""
     faults = [
-        replace(own.finding, text=f"reference {own.finding.text}", stops=True)
-        for own in references
-        if own.finding
+        _of_reference(own, own.finding.kind, own.finding.text) for own in references if own.finding
     ]
     found = {value for own in references for value in _labels(own)}
     if declared:
@@ -189,30 +191,32 @@ def _open_all(paths: Sequence[Path], workers: int, report: Report) -> dict[Path,
 
 def _open(path: Path) -> Opened:
     """A file, as far as it can be read."""
+    name = shown(path)
+    fault = partial(Finding, one=name)
     header = None
     try:
         if not path.is_file():
-            return Opened(path, finding=Finding("missing", f"{shown(path)}: {_absence(path)}"))
+            return Opened(path, finding=fault("missing", f"{name}: {_absence(path)}"))
         if path.suffix.lower() in (".jpg", ".jpeg"):
-            text = f"{shown(path)}: JPEG changes label values: save masks as PNG"
-            return Opened(path, finding=Finding("labels", text))
+            text = f"{name}: JPEG changes label values: save masks as PNG"
+            return Opened(path, finding=fault("labels", text))
         header = read_header(path)
         content = mask_content(path)
     except UnreadableError as error:
-        return Opened(path, header, finding=Finding("unreadable", error.faults[0]))
+        return Opened(path, header, finding=fault("unreadable", error.faults[0]))
     except DataError as error:
-        return Opened(path, header, finding=Finding("labels", error.faults[0]))
+        return Opened(path, header, finding=fault("labels", error.faults[0]))
     except ImportError as error:
-        return Opened(path, finding=Finding("software", str(error)))
+        return Opened(path, finding=fault("software", str(error)))
     if content.wrong:
-        text = f"{shown(path)}: holds {content.wrong} NaN or infinite values: replace them"
-        return Opened(path, header, content, Finding("nan", text))
+        text = f"{name}: holds {content.wrong} NaN or infinite values: replace them"
+        return Opened(path, header, content, fault("nan", text))
     if content.fraction is not None:
         text = (
-            f"{shown(path)}: holds {content.fraction:.4g}, which is no label number: save labels "
-            "as whole numbers; if these are probabilities, make masks of them (segrisk decide)"
+            f"{name}: holds {content.fraction:.4g}, which is no label number: save labels as whole "
+            "numbers; if these are probabilities, make masks of them (segrisk decide)"
         )
-        return Opened(path, header, content, Finding("labels", text))
+        return Opened(path, header, content, fault("labels", text))
     return Opened(path, header, content)
 
 
@@ -243,7 +247,7 @@ def _unexpected(own: Opened, allowed: set[int]) -> str | None:
 def _undeclared(references: Iterable[Opened], declared: set[int]) -> Iterator[Finding]:
     for own in references:
         if text := _unexpected(own, declared):
-            yield Finding("labels", f"reference {text}")
+            yield _of_reference(own, "labels", text)
 
 
 def _odd_references(references: Sequence[Opened]) -> Iterator[Finding]:
@@ -255,23 +259,26 @@ def _odd_references(references: Sequence[Opened]) -> Iterator[Finding]:
             first.setdefault(value, own)
         if values and values[0] < 0:
             held = some(str(value) for value in values if value < 0)
-            yield Finding(
+            yield _of_reference(
+                own,
                 "labels",
-                f"reference {shown(own.path)}: holds {held}, which can be no label: save labels "
-                "from 0 up, or declare the values that are meant (--labels)",
+                f"{shown(own.path)}: holds {held}, which can be no label: save labels from 0 up, "
+                "or declare the values that are meant (--labels)",
             )
         if len(values) > MANY:
-            yield Finding(
+            yield _of_reference(
+                own,
                 "labels",
-                f"reference {shown(own.path)}: holds more than {MANY} values: give masks, where "
-                "this seems to be an image",
+                f"{shown(own.path)}: holds more than {MANY} values: give masks, where this seems "
+                "to be an image",
             )
         if is_picture(own.path) and WHITE in values and len(values) > 1:
-            yield Finding(
+            yield _of_reference(
+                own,
                 "labels",
-                f"reference {shown(own.path)}: holds {some(map(str, values))}: grey borders, as of "
-                "a mask that was smoothed or resized: save it hard, or declare the values that are "
-                "meant (--labels)",
+                f"{shown(own.path)}: holds {some(map(str, values))}: grey borders, as of a mask "
+                "that was smoothed or resized: save it hard, or declare the values that are meant "
+                "(--labels)",
             )
     if {1, WHITE} <= first.keys() and not any({1, WHITE} <= set(_labels(o)) for o in references):
         yield Finding(
@@ -279,6 +286,11 @@ def _odd_references(references: Sequence[Opened]) -> Iterator[Finding]:
             f"references hold 1 ({first[1].path.name}) and {WHITE} ({first[WHITE].path.name}): "
             "save all in one way, or declare the values that are meant (--labels)",
         )
+
+
+def _of_reference(own: Opened, kind: str, text: str) -> Finding:
+    one = f"reference {shown(own.path)}"
+    return Finding(kind, f"reference {text}", one=one, many="references")
 
 
 def _older(path: Path, reference: Path) -> bool:

@@ -48,16 +48,17 @@ class _Reader:
     images: dict[tuple[str, str], Path] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
-    def fault(self, kind: str, text: str) -> None:
-        self.findings.append(Finding(kind, f"{self.path.name}: {text}"))
+    def fault(self, kind: str, text: str, one: str = "") -> None:
+        many = "cases" if one else "lines"
+        self.findings.append(Finding(kind, f"{self.path.name}: {text}", one=one, many=many))
 
     def case(self, line: int, row: Row) -> ComparedCase | None:
         before = len(self.findings)
         case = unicodedata.normalize("NFC", row.get("case", ""))
         if not case:
-            self.fault("input", f"line {line} has no case: name it")
+            self.fault("input", f"line {line}: has no case: name it")
         if not row.get("reference"):
-            self.fault("input", f"line {line} has no reference: give its file")
+            self.fault("input", f"line {line}: has no reference: give its file")
         for name in ("task", "case"):
             if (own := row.get(name, "")).startswith(".") or set(own) & set("/\\"):
                 text = f"line {line}: {name} {own!r} has a slash or begins with a point: rename it"
@@ -127,8 +128,8 @@ def _check_rows(reader: _Reader, cases: tuple[ComparedCase, ...]) -> None:
     rows = Counter((case.task, case.case, case.seed) for case in cases)
     for (task, name, seed), count in rows.items():
         if count > 1:
-            text = f"has {count} rows for case {name} of {task}, seed {seed}: keep one"
-            reader.fault("duplicate", text)
+            text = f"case {name}: has {count} rows in {task}, seed {seed}: keep one"
+            reader.fault("duplicate", text, f"case {name}")
     _check_one(reader, cases, "groups", lambda case: case.group)
     _check_one(reader, cases, "references", lambda case: case.reference)
     shared = Counter((t, real(r)) for t, _, r in {(c.task, c.case, c.reference) for c in cases})
@@ -149,8 +150,8 @@ def _check_rows(reader: _Reader, cases: tuple[ComparedCase, ...]) -> None:
         own.setdefault((task, name), set()).add(seed)
     for (task, name), has in own.items():
         if lacks := sorted(seeds[task] - has):
-            text = f"case {name} of {task} has no row for seed {some(map(str, lacks))}: add it"
-            reader.fault("missing", text)
+            text = f"case {name}: has no row for seed {some(map(str, lacks))} of {task}: add it"
+            reader.fault("missing", text, f"case {name}")
 
 
 def _check_one(
@@ -162,5 +163,6 @@ def _check_one(
     first: dict[tuple[str, str], object] = {}
     for case in cases:
         if first.setdefault((case.task, case.case), get(case)) != get(case):
-            text = f"case {case.case} of {case.task} has two {what}: give one, the same in each row"
-            reader.fault("duplicate", text)
+            one = f"case {case.case}"
+            text = f"{one}: has two {what} in {case.task}: give one, the same in each row"
+            reader.fault("duplicate", text, one)

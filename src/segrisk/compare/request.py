@@ -1,7 +1,8 @@
 """What a comparison is asked for, and how what is wrong with it is said."""
 
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -61,32 +62,96 @@ class Finding:
     """Something about the input, in a sentence; `stops` if nothing can be computed before.
 
     `kind` is one of: input, missing, unpredicted, extra, duplicate, stale, unreadable, nan, labels,
-    geometry, table, software.
+    geometry, table, software. `one` is the part of the text that names what it is about, where
+    many may be alike; `many` is what those are called.
     """
 
     kind: str
     text: str
     stops: bool = True
     cases: tuple[str, ...] = ()
+    one: str = ""
+    many: str = "files"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "text", printable(self.text))
+        object.__setattr__(self, "one", printable(self.one))
+        if self.one not in self.text:
+            object.__setattr__(self, "one", "")
+        if not self.one and (line := LINE.search(self.text)):
+            object.__setattr__(self, "one", line[0])
+            object.__setattr__(self, "many", "lines")
+
+    @property
+    def name(self) -> str:
+        """What it is about, without the word for it: `7` of `line 7`."""
+        return self.one.removeprefix(f"{self.many.removesuffix('s')} ")
+
+    @property
+    def alike(self) -> tuple[object, ...]:
+        """What findings share that differ in names and numbers alone."""
+        if not self.one:
+            return (self.text,)
+        of, _, fault = self.text.partition(self.one)
+        fault = REPEATED.sub("#", VARYING.sub("#", fault))
+        return self.kind, self.stops, self.many, of, fault
 
 
-def note(kind: str, text: str, cases: Iterable[str] = ()) -> Finding:
+LINE = re.compile(r"\bline \d+\b")
+VARYING = re.compile(r"'[^']*'|\S*[\d/]\S*")
+"""Quoted text, paths and numbers."""
+REPEATED = re.compile(r"#(,? #)+")
+
+
+def note(kind: str, text: str, cases: Iterable[str] = (), **named: str) -> Finding:
     """A finding that stops nothing."""
-    return Finding(kind, text, False, tuple(cases))
-
-
-def refuse_if(findings: Iterable[Finding]) -> None:
-    """DataError with every finding that stops, if any does."""
-    faults = [finding.text for finding in findings if finding.stops]
-    if faults:
-        raise DataError(faults)
+    return Finding(kind, text, False, tuple(cases), **named)
 
 
 some = partial(names.some, shown=5)
 """The first names of many."""
+SINGLY = 3
+"""Up to so many findings that are alike are said one by one."""
+
+
+def together(findings: Iterable[Finding]) -> list[Finding]:
+    """The findings, of many that are alike the first alone, which says so.
+
+    >>> faults = [Finding("nan", f"B: b/{n}.npy: holds {n} NaN", one=f"b/{n}.npy") for n in "1234"]
+    >>> [finding.text for finding in together(faults)]
+    ['B: 4 files, such as b/1.npy: holds 1 NaN (also 2.npy, 3.npy, 4.npy)']
+    """
+    groups: dict[tuple[object, ...], list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault(finding.alike, []).append(finding)
+    return [
+        finding
+        for group in groups.values()
+        for finding in (group if len(group) <= SINGLY else [_as_one(group)])
+    ]
+
+
+def _as_one(group: list[Finding]) -> Finding:
+    first = group[0]
+    if not first.one:  # the same text, several times
+        return first
+    such = f"{len(group)} {first.many}, such as {first.name}"
+    others = [finding.name.rpartition("/")[2] for finding in group[1:]]
+    text = f"{first.text.replace(first.one, such, 1)} (also {some(others)})"
+    cases = dict.fromkeys(case for finding in group for case in finding.cases)
+    return replace(first, text=text, cases=tuple(cases))
+
+
+def refuse_if(findings: Iterable[Finding]) -> None:
+    """DataError with every finding that stops, if any does; those that are alike are one."""
+    stopping = [finding for finding in findings if finding.stops]
+    if not stopping:
+        return
+    told = [finding.text for finding in together(stopping)]
+    if len(told) < len(stopping):
+        told.append(f"{len(stopping)} faults in all: segrisk doctor --all names each")
+    raise DataError(told)
+
 
 EXAMPLES = {"--model": "A=runs/a", "--column": "algorithm=NAME", "--region": "core=1,2"}
 

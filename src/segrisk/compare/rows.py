@@ -39,7 +39,7 @@ def read_rows(path: Path) -> tuple[list[str], list[tuple[int, Row]]]:
         if count > 1
     ]
     faults += [
-        f"{path.name}: line {line} has {len(row)} cells for {len(columns)} columns: correct it"
+        f"{path.name}: line {line}: has {len(row)} cells for {len(columns)} columns: correct it"
         for line, row in cells[1:]
         if len(row) != len(columns)
     ]

@@ -10,6 +10,7 @@ from rich.progress import Progress
 from segrisk.compare.asked import Comparison, examine
 from segrisk.compare.doctor import Diagnosis, doctor
 from segrisk.compare.inspection import Report
+from segrisk.compare.request import together
 from segrisk.names import printable
 
 
@@ -25,27 +26,35 @@ def progress(console: Console) -> Iterator[Callable[[str], Report]]:
         yield follow
 
 
-def diagnose(comparison: Comparison, console: Console) -> bool:
-    """Examine what is given and asked, and print what was found; whether it can be compared."""
+def diagnose(comparison: Comparison, console: Console, each: bool = False) -> bool:
+    """Examine what is given and asked, and print what was found; whether it can be compared.
+
+    Faults that are alike are one line, unless `each` is wanted.
+    """
     with progress(console) as follow:
         diagnosis = doctor(comparison.request, follow("reading masks"))
     if diagnosis.n_cases:
         asked = examine(comparison, diagnosis.gathered)
         diagnosis = replace(diagnosis, findings=(*diagnosis.findings, *asked))
-    show(diagnosis, console)
+    show(diagnosis, console, each)
     return not diagnosis.faults
 
 
-def show(diagnosis: Diagnosis, console: Console) -> None:
+def show(diagnosis: Diagnosis, console: Console, each: bool = False) -> None:
     """Print the faults, the notes, and one line that says whether a comparison can start."""
 
     def line(text: str) -> None:
         console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
-    for finding in diagnosis.faults:
+    faults, notes = (
+        tuple(own) if each else tuple(together(own)) for own in (diagnosis.faults, diagnosis.notes)
+    )
+    for finding in faults:
         line(f"fault: {finding.text}")
-    for finding in diagnosis.notes:
+    for finding in notes:
         line(f"note: {finding.text}")
     count = len(diagnosis.faults)
     found = f"{diagnosis.n_cases} cases, models: {', '.join(diagnosis.models) or 'none'}"
     line(f"{count} fault{'s' * (count != 1)} to mend; {found}" if count else f"sound; {found}")
+    if len(faults) + len(notes) < len(diagnosis.findings):
+        line("give --all to see each of those that are alike")

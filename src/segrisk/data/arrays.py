@@ -8,7 +8,7 @@ from typing import IO
 
 import numpy as np
 
-from segrisk.data.errors import DataError, shown
+from segrisk.data.errors import LABEL_MAP, DataError, shown
 
 
 def read_array(path: Path) -> np.ndarray:
@@ -64,6 +64,11 @@ def _header(path: Path, file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtyp
         raise DataError([f"{shown(path)}: holds {dtype} values: save numbers"])
     if not shape or 0 in shape:
         raise DataError([f"{shown(path)}: has shape {shape}, no voxels: remove it"])
+    if len(shape) > 3:
+        advice = "save it without axes of length 1 (np.squeeze)" if 1 in shape else LABEL_MAP
+        raise DataError(
+            [f"{shown(path)}: has shape {shape}, where at most 3 axes are expected: {advice}"]
+        )
     return shape, fortran, dtype
 
 

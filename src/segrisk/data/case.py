@@ -30,6 +30,14 @@ class Case:
 
     Where several raters drew a mask, `label` is what more than half of them marked, and `raters`
     (*space) float32 the share that marked each voxel.
+
+    `ignored` (*space) bool is where nobody knows the label: those voxels count for nothing, and
+    whatever stands under them is dropped. None where every voxel is known.
+
+    >>> where = np.array([False, True, False, True])
+    >>> case = Case("a", "a", np.zeros((1, 4), np.float32), ~where | where, (1.0,), ignored=where)
+    >>> case.label, case.fraction
+    (array([ True, False,  True, False]), 1.0)
     """
 
     id: str
@@ -39,8 +47,21 @@ class Case:
     spacing_mm: tuple[float, ...]
     origin: Origin | None = None
     raters: np.ndarray | None = None
+    ignored: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.ignored is None:
+            return
+        known = ~self.ignored
+        object.__setattr__(self, "label", self.label & known)
+        if self.raters is not None:
+            object.__setattr__(self, "raters", self.raters * known)
+        if known.all():
+            object.__setattr__(self, "ignored", None)
 
     @property
     def fraction(self) -> float:
-        """The foreground fraction |y| / d, which orders the bins of Figure 1."""
-        return float(self.label.mean())
+        """The foreground fraction |y| / d of what is known, which orders the bins of Figure 1."""
+        if self.ignored is None:
+            return float(self.label.mean())
+        return np.count_nonzero(self.label) / max(1, np.count_nonzero(~self.ignored))

@@ -4,6 +4,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 SHOWN = 20
+LABEL_MAP = (
+    "a mask is one label map, a number at each voxel: of a channel for each class (one-hot or "
+    "probabilities) save the argmax over the channels; where classes overlap, save a file for each "
+    "class, and compare class by class"
+)
+"""What to do with a mask of several channels."""
 
 
 class DataError(ValueError):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from segrisk.data.arrays import array_header, read_array
-from segrisk.data.errors import DataError, UnreadableError, shown
+from segrisk.data.errors import LABEL_MAP, DataError, UnreadableError, shown
 from segrisk.data.itk import itk_header, read_itk
 
 if TYPE_CHECKING:
@@ -26,6 +26,10 @@ MASKS = (*VOLUMES, *ITK, *ARRAYS, *PICTURES)
 
 COLOUR = {"P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "HSV", "LAB"}
 ORIENTATION = 0x0112  # the EXIF tag
+AS_FILES = (
+    "save each channel or time point of a 4D file as a 3D file of its own (ID_0000.nii.gz, "
+    "ID_0001.nii.gz, …)"
+)
 PLACEMENT = 1e-3  # of the largest spacing: what rounding to float32 in a header may move a voxel
 
 
@@ -246,17 +250,18 @@ def _finite(grid: Grid, what: str) -> Grid:
     return grid
 
 
-def volume_header(path: Path, volume: "SpatialImage", channels: int = 1) -> Header:
+def volume_header(path: Path, volume: "SpatialImage", channels: int | None = None) -> Header:
     """The header of a NIfTI file; DataError where it is no single volume of real numbers.
 
-    A file of 2 axes is one slice. One of several `channels` has them on its last axis.
+    A file of 2 axes is one slice. An image of several `channels` has them on its last axis; None
+    stands for a mask.
     """
     shape = volume.shape
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
     if len(shape) == 2:
         shape = (*shape, 1)
-    if channels > 1:
+    if channels and channels > 1:
         if len(shape) != 4 or shape[-1] != channels:
             raise _fault(
                 path,
@@ -265,11 +270,8 @@ def volume_header(path: Path, volume: "SpatialImage", channels: int = 1) -> Head
             )
         shape = shape[:-1]
     if len(shape) != 3 or 0 in shape:
-        raise _fault(
-            path,
-            f"has shape {volume.shape}, where 3 axes are expected: save each channel or time "
-            "point of a 4D file as a 3D file of its own (ID_0000.nii.gz, ID_0001.nii.gz, …)",
-        )
+        advice = LABEL_MAP if channels is None else AS_FILES
+        raise _fault(path, f"has shape {volume.shape}, where 3 axes are expected: {advice}")
     dtype = volume.get_data_dtype()
     if dtype.kind not in "biuf":
         raise _fault(path, f"holds {dtype} values: save it as real numbers")
@@ -280,13 +282,13 @@ def volume_header(path: Path, volume: "SpatialImage", channels: int = 1) -> Head
     return Header(path, shape, spacing, np.asarray(volume.affine, dtype=float), dtype)
 
 
-def _read_volume(path: Path, dtype: np.dtype | None, channels: int = 1) -> Grid:
+def _read_volume(path: Path, dtype: np.dtype | None, channels: int | None = None) -> Grid:
     import nibabel
 
     volume = nibabel.load(path, mmap=False)
     header = volume_header(path, volume, channels)
     with np.errstate(over="ignore"):  # beyond float32 becomes infinite, which is refused after
-        values = np.asarray(volume.dataobj, dtype=dtype).reshape((*header.space, channels))
+        values = np.asarray(volume.dataobj, dtype=dtype).reshape((*header.space, channels or 1))
     scaling = (float(volume.dataobj.slope), float(volume.dataobj.inter))
     values = np.moveaxis(values, -1, 0)
     return Grid(path, values, header.spacing_mm, header.affine, scaling)

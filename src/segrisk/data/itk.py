@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from segrisk.data.errors import DataError, shown
+from segrisk.data.errors import LABEL_MAP, DataError, shown
 
 if TYPE_CHECKING:
     from SimpleITK import ImageFileReader
@@ -62,7 +62,7 @@ def _space(path: Path, reader: "ImageFileReader") -> tuple[int, ...]:
         raise DataError(
             [
                 f"{shown(path)}: has shape {size}{layers}, where one mask of 2 or 3 axes is "
-                "expected: export one label map (in Slicer: Export to labelmap)"
+                f"expected: {LABEL_MAP} (in Slicer: Export to labelmap)"
             ]
         )
     return size

@@ -59,26 +59,49 @@ class Placed:
 
 @dataclass(frozen=True)
 class Seen:
-    """A case as a network sees it: `image` (channels, *shape) float32, `target` (1, *shape)."""
+    """A case as a network sees it: `image` (channels, *shape) float32, `target` (1, *shape).
+
+    The target is uint8, or the share of raters in float32. `ignored` (1, *shape) bool is where
+    voxels count for nothing; None where all count.
+    """
 
     image: np.ndarray
     target: np.ndarray
     placed: Placed
+    ignored: np.ndarray | None = None
 
 
-def preprocess(case: Case, size: tuple[int, ...] | None, by: Preprocessing) -> Seen:
+def preprocess(
+    case: Case, size: tuple[int, ...] | None, by: Preprocessing, *, soft: bool = False
+) -> Seen:
     """Crop, resample (to `size`, or to the spacing) and normalise a case.
 
     Images are resampled linearly over the same extent, smoothed first where they shrink; masks
-    alike, and cut at one half.
+    alike, and cut at one half, or with `soft` the share of raters, which is not cut. A voxel is
+    ignored where most of it is; else its label is that of the part of it that is known.
     """
     box = CROPS[by.crop](case.image)
     inside = tuple(slice(*sides) for sides in box)
-    image, label = case.image[:, *inside], case.label[inside]
-    shape = size or _at_spacing(label.shape, case.spacing_mm, by.spacing_mm)
-    target = resized(label[None].astype(np.float32), shape) >= 0.5
+    image = case.image[:, *inside]
+    shape = size or _at_spacing(image.shape[1:], case.spacing_mm, by.spacing_mm)
+    share, ignored = _labels(case, inside, shape, soft)
+    target = share.clip(0, 1) if soft else (share >= 0.5).astype(np.uint8)
     seen = NORMALISATIONS[by.normalise](resized(image, shape)).astype(np.float32)
-    return Seen(seen, target.astype(np.uint8), Placed(box, shape))
+    return Seen(seen, target, Placed(box, shape), ignored)
+
+
+def _labels(
+    case: Case, inside: tuple[slice, ...], shape: tuple[int, ...], soft: bool
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """How much of the known part of each voxel is foreground, and which voxels are ignored."""
+    label = case.raters if soft else case.label
+    assert label is not None
+    share = resized(label[inside][None].astype(np.float32), shape)
+    if case.ignored is None:
+        return share, None
+    unknown = resized(case.ignored[inside][None].astype(np.float32), shape)
+    ignored = unknown > 0.5
+    return np.where(ignored, 0, share / np.where(ignored, 1, 1 - unknown)), ignored
 
 
 def cropped_away(case: Case, box: Box) -> int:

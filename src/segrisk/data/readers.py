@@ -42,7 +42,11 @@ def read_folder(folder: Folder) -> Iterator[Case]:
     files are collected, and raised together at the end, after the good cases: so consume the
     iterator whole before using any of them.
     """
-    found = find_cases(folder)
+    return read_found(find_cases(folder), folder)
+
+
+def read_found(found: Found, folder: Folder) -> Iterator[Case]:
+    """Like `read_folder`, of files that `find_cases` has found in the folder."""
     return _cases(found, folder, Masks(rule(found, folder)))
 
 
@@ -116,10 +120,7 @@ def _or_fault(faults: list[str], read: Callable[..., T], *arguments: object) -> 
 def _case(own: Files, images: list[Grid], labels: list[Grid], taste: _Taste) -> Case:
     first = images[0]
     image = _joined([grid.values for grid in images])
-    arrays = [image, labels[0].values[0]]
-    if len(labels) > 1:
-        share = np.mean([grid.values[0] for grid in labels], axis=0, dtype=np.float32)
-        arrays = [image, share > 0.5, share]
+    arrays = [image, *_agreed(labels)]
     spacing = first.spacing_mm
     axes = wanted = None
     if first.affine is not None and taste.dimensions == 2:
@@ -129,9 +130,22 @@ def _case(own: Files, images: list[Grid], labels: list[Grid], taste: _Taste) -> 
         if axes != wanted:
             arrays = [turned(array, axes, wanted) for array in arrays]
             spacing = reordered(spacing, axes, wanted)
-    image, label, *raters = arrays
+    image, share, *ignored = arrays
     origin = Origin(axes, wanted, first.spacing_mm, tuple(grid.scaling for grid in images))
-    return Case(own.id, own.group, image, label, spacing, origin, raters[0] if raters else None)
+    raters = share if len(labels) > 1 else None
+    return Case(own.id, own.group, image, share > 0.5, spacing, origin, raters, *ignored)
+
+
+def _agreed(labels: list[Grid]) -> list[np.ndarray]:
+    """The share of those raters who know a voxel that marked it; and, if any, where nobody does."""
+    if len(labels) == 1:
+        return list(labels[0].values)
+    marked = np.sum([grid.values[0] for grid in labels], axis=0, dtype=np.float32)
+    unknown = [grid.values[1] for grid in labels if len(grid.values) > 1]
+    if not unknown:
+        return [marked / np.float32(len(labels))]
+    know = len(labels) - np.sum(unknown, axis=0, dtype=np.float32)
+    return [marked / np.maximum(know, 1), know == 0]
 
 
 def _wrong_axes(grid: Grid, dimensions: int | None) -> str | None:

@@ -6,6 +6,7 @@ first call, since Numba and Triton take their time, and may be absent.
 """
 
 import importlib
+import importlib.metadata
 import importlib.util
 import os
 from collections.abc import Callable
@@ -15,8 +16,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
+
+def _has_triton() -> bool:
+    """Whether Triton is there, and not older than 3.4: before, it cannot compile the kernels."""
+    if importlib.util.find_spec("triton") is None:
+        return False
+    try:
+        major, minor = importlib.metadata.version("triton").split(".")[:2]
+    except importlib.metadata.PackageNotFoundError:  # packaged under another name
+        return True
+    return (int(major), int(minor)) >= (3, 4)
+
+
 HAS_NUMBA = importlib.util.find_spec("numba") is not None
-HAS_TRITON = importlib.util.find_spec("triton") is not None
+HAS_TRITON = _has_triton()
 DTYPES = {torch.float32, torch.bfloat16, torch.float16}
 
 _forked = False

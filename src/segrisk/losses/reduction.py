@@ -85,10 +85,11 @@ class Reduction:
                     "classes: give one for each channel of the logits"
                 )
             weight = weight * constants(self.class_weight, weight)
-        total, count = (weight * torch.where(weight > 0, terms, 0)).sum(), weight.sum()
+        total, count = (weight * terms.masked_fill(weight == 0, 0)).sum(), weight.sum()
         if "batch" not in self.pool:
             total, count = summed(total, self.group), summed(count, self.group)
-        return total / torch.where(count > 0, count, 1)
+        # The least number above 0 changes no weight, and makes 0 / 0 a 0.
+        return total / count.clamp_min(torch.finfo(count.dtype).tiny)
 
 
 def constants(values: Sequence[float], like: Tensor) -> Tensor:

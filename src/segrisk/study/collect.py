@@ -5,6 +5,7 @@ import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib.metadata import version
+from math import prod
 from typing import Any
 
 from segrisk import __version__
@@ -62,6 +63,7 @@ def collect(
                 for name, task in study.tasks.items()
                 if task.exclude
             ),
+            *(note for name in study.tasks for note in _of_labels(name, tasks[name])),
             *(
                 f"{name} is left out: not every fold and seed of it is finished"
                 for name in undecided
@@ -107,6 +109,19 @@ def _effort(store: Store, cell: Cell) -> Effort:
 def _note(task: str, unfinished: Sequence[Cell]) -> str:
     count = sum(cell.task == task for cell in unfinished)
     return f"{task} is left out: {count} of its trainings are not finished"
+
+
+def _of_labels(name: str, task: PreparedTask) -> Iterator[str]:
+    """What is to be known of labels that are not one known value for each voxel."""
+    ignored = [entry.ignored for entry in task.entries if entry.ignored]
+    if ignored:
+        share = sum(ignored) / sum(prod(entry.shape) for entry in task.entries)
+        yield (
+            f"{name}: {len(ignored)} of {len(task.entries)} cases have voxels whose label is "
+            f"ignored, {share:.1%} of all voxels: they count in no loss and in no score"
+        )
+    if task.soft:
+        yield f"{name}: trained on the share of raters, scored against what most of them marked"
 
 
 def _provenance(

@@ -111,8 +111,8 @@ class _Function(nn.Module):
         super().__init__()
         self.function = function
 
-    def forward(self, logits: Any, target: Any) -> Any:
-        return self.function(logits, target)
+    def forward(self, logits: Any, target: Any, **known: Any) -> Any:
+        return self.function(logits, target, **known)
 
 
 class DecisionChoice(Strict):

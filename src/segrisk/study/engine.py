@@ -2,7 +2,7 @@
 
 import errno
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -11,6 +11,7 @@ from segrisk.study.config import Study
 from segrisk.study.plan import Cell, resolve_device
 from segrisk.study.store import Store, StoreError
 from segrisk.study.worker import Work
+from segrisk.training.fit import Interrupted
 
 ATTEMPTS = {"worker": 3, "node": 10}
 """How often a cell is tried whose worker dies, killed by hand or for want of memory, or whose whole
@@ -67,6 +68,7 @@ class Engine:
     store: Store
     pool: Pool
     view: View
+    is_to_stop: Callable[[], bool] = lambda: False
     cells: Sequence[Cell] = ()
     waiting: list[Cell] = field(default_factory=list)
     running: dict[str, Cell] = field(default_factory=dict)
@@ -87,6 +89,9 @@ class Engine:
 
     def _submit(self) -> bool:
         """Give the pool what it takes; False when nothing runs and nothing can be started."""
+        if self.is_to_stop():
+            self.store.ask_to_stop()
+            self.waiting.clear()
         free = self.pool.capacity - len(self.running)
         ready = [cell for cell in self.waiting if self._is_ready(cell)]
         for cell in ready[: max(0, free)]:
@@ -111,6 +116,8 @@ class Engine:
         )
 
     def _end(self, cell: Cell, error: BaseException | None) -> None:
+        if isinstance(error, Interrupted):  # it goes on in the next run
+            return
         if isinstance(error, Lost):
             self._lose(cell, error)
         elif error is not None:

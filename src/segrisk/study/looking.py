@@ -2,22 +2,25 @@
 
 import csv
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from segrisk.data.errors import DataError
+from segrisk.data.images import read_stored
 from segrisk.data.prepare import PreparedTask
 from segrisk.data.readers import image_files
 from segrisk.metrics import Region
 from segrisk.report.results import Results
 from segrisk.report.viewer import CaseView
-from segrisk.report.views import Views
+from segrisk.report.views import Views, upright
 from segrisk.similarity import confusion, dice
 from segrisk.study.config import Study
-from segrisk.study.plan import task_folder
-from segrisk.study.predictions import MANIFEST
+from segrisk.study.predictions import IGNORED, MANIFEST, ONE, WHITE
 from segrisk.study.store import StoreError
+from segrisk.study.task import task_folder
 
 ROUNDING = 1e-6
 
@@ -41,15 +44,20 @@ class Checked:
     """
 
     views: Views
+    known: Callable[[str, str], np.ndarray | None]
+    """Which voxels of the view of a case count; None where all do."""
     seeds: Mapping[tuple[str, str], int]
     dice: Mapping[tuple[str, str, str, int], float]
     folder: Path
 
     def __call__(self, task: str, label: str, case: str) -> CaseView | None:
         view = self.views(task, label, case)
+        known = self.known(task, case) if view else None
         for model, mask in view.predictions.items() if view else ():
             expected = self.dice.get((task, model, case, self.seeds[task, case]))
-            found = float(dice(confusion(mask > 0, view.reference > 0)))
+            pair = [mask > 0, view.reference > 0]
+            counted = pair if known is None else [voxels[known] for voxels in pair]
+            found = float(dice(confusion(*counted)))
             if expected is not None and abs(found - expected) > ROUNDING:
                 raise StoreError(
                     f"{self.folder}: the mask of {case} by {model} has a Dice score of "
@@ -75,7 +83,17 @@ def views_of(
         for score in results.scores
         if score.metric == "dice"
     }
-    return Checked(Views.of(cases, images, [Region("foreground")]), seeds, scores, folder)
+    files = {(own.task, own.case): own.reference for own in cases}
+    ignoring = {(name, e.id) for name, task in tasks.items() for e in task.entries if e.ignored}
+
+    def known(task: str, case: str) -> np.ndarray | None:
+        if (task, case) not in ignoring:
+            return None
+        reference = read_stored(files[task, case])
+        return upright(reference.values[0] != IGNORED, reference)
+
+    views = Views.of(cases, images, [Region("foreground", (ONE, WHITE))])
+    return Checked(views, known, seeds, scores, folder)
 
 
 def _read(study: Study, tasks: Mapping[str, PreparedTask], folder: Path) -> list[Predicted]:

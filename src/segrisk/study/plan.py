@@ -9,17 +9,15 @@ import torch
 
 from segrisk.configuration import ConfigurationError
 from segrisk.data.case import Case
-from segrisk.data.folder import Folder
 from segrisk.data.folds import Split, cross_validation
 from segrisk.data.phantoms import PHANTOMS, phantom_cases
 from segrisk.data.prepare import PreparedTask, prepare
-from segrisk.data.readers import read_folder
-from segrisk.data.twins import apart
+from segrisk.data.remember import prepare_folder
 from segrisk.files import digest
 from segrisk.networks.layers import check
 from segrisk.study.config import DecisionChoice, LossChoice, Study
-from segrisk.study.task import Task
-from segrisk.training.device import LAYOUT
+from segrisk.study.supervision import check_ignoring
+from segrisk.study.task import Task, task_folder
 
 COMPONENTS = {
     "preparation": 1,
@@ -77,27 +75,8 @@ class Cell:
         return f"{self.task} fold {self.fold} seed {self.seed} {self.model}"
 
 
-def task_folder(task: Task) -> Folder:
-    """The folder of a task that has one, with all that the study says of it."""
-    assert task.folder is not None
-    return Folder(
-        path=Path(task.folder),
-        foreground=task.foreground,
-        threshold=task.threshold,
-        layout=task.layout,
-        target=task.target,
-        labels=task.labels,
-        exclude=task.exclude,
-        colour=task.colour,
-        groups=Path(task.groups) if task.groups else None,
-        dimensions=len(task.window),
-    )
-
-
-def task_cases(task: Task) -> Iterable[Case]:
-    """The cases of a task, from its folder or its phantom."""
-    if task.folder is not None:
-        return apart(read_folder(task_folder(task)))
+def phantom_task(task: Task) -> Iterable[Case]:
+    """The cases of a task that are drawn."""
     assert task.phantom is not None and task.size is not None
     phantom = PHANTOMS[task.phantom]
     given = {name: getattr(task, name) for name in ("fraction", "objects", "spread")}
@@ -105,13 +84,19 @@ def task_cases(task: Task) -> Iterable[Case]:
     return phantom_cases(replace(phantom, **changed), task.cases, task.size, seed=task.seed)
 
 
+def _prepared(task: Task, root: Path) -> PreparedTask:
+    made = (task.size, root, task.preprocessing)
+    if task.folder is None:
+        return prepare(phantom_task(task), *made)
+    return prepare_folder(task_folder(task), *made, soft=task.is_soft)
+
+
 def prepare_tasks(study: Study, root: Path) -> dict[str, PreparedTask]:
     """Read, check and prepare every task of a study; all faults surface here."""
-    prepared = {
-        name: prepare(task_cases(task), task.size, root, task.preprocessing)
-        for name, task in study.tasks.items()
-    }
+    prepared = {name: _prepared(task, root) for name, task in study.tasks.items()}
     for name, task in study.tasks.items():
+        if prepared[name].ignores:
+            check_ignoring(study.losses, task, f"'tasks.{name}'")
         try:
             check(task.network, size=task.window, channels=prepared[name].channels)
         except ConfigurationError as error:
@@ -163,7 +148,7 @@ def _cells(
         "device": device,
         "torch": torch.__version__,
         "components": {key: COMPONENTS[key] for key in TRAINED},
-        **_arithmetic(study, device),
+        **({"compile": True} if study.compile else {}),
     }
     if task.patch is not None:
         common["patch"] = task.patch.model_dump(mode="json")
@@ -186,14 +171,6 @@ def _cells(
         if cell.loss is not None and decision.suits(cell.loss)
     ]
     return [start, *losses, *decisions]
-
-
-def _arithmetic(study: Study, device: str) -> dict[str, Any]:
-    """What else changes last bits; nothing of it stands in the cells of float32 on a processor."""
-    own: dict[str, Any] = {"compile": True} if study.compile else {}
-    if device == "cuda" and study.precision != "32-true":
-        own["layout"] = LAYOUT
-    return own
 
 
 def _arm(start: Cell, task: Task, loss: LossChoice) -> Cell:

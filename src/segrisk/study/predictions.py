@@ -17,12 +17,15 @@ from segrisk.data.saving import nifti, png
 from segrisk.files import write_bytes, write_text
 from segrisk.sheets import csv_text
 from segrisk.study.config import Study
-from segrisk.study.plan import Cell, resolve_device, task_folder
+from segrisk.study.plan import Cell, resolve_device
 from segrisk.study.store import Store, StoreError
-from segrisk.study.task import Task
+from segrisk.study.task import Task, task_folder
 from segrisk.study.worker import At, Work, held_out
 
 MANIFEST = "manifest.csv"
+WHITE, ONE, IGNORED = 255, 1, 128
+"""What masks hold: the foreground of pictures and of volumes, and what is ignored in references."""
+
 KEYS = ("task", "case", "group", "fold", "seed", "reference")
 
 
@@ -39,8 +42,8 @@ def write_predictions(
 
     `target/TASK/LOSS/CASE.png` (or `.nii.gz`), `target/TASK/labels/CASE.png`, and
     `target/manifest.csv`. All lie on the grid of their case; NIfTI files keep the header of its
-    label. Probabilities become PNG of 16 bits. Several seeds have a folder each. StoreError names a
-    loss that is not finished or has no weights.
+    label. Ignored voxels of references are 128. Probabilities become PNG of 16 bits. Several seeds
+    have a folder each. StoreError names a loss that is not finished or has no weights.
     """
     losses = [cell for cell in cells if cell.kind == "loss"]
     if lacking := [cell.title for cell in losses if not store.has_weights(cell.key)]:
@@ -55,7 +58,7 @@ def write_predictions(
         for index, entry in enumerate(task.entries):
             like = sources[name].get(entry.id)
             path = target / name / "labels" / _name(entry, like)
-            _write(path, np.asarray(task.mask(index)), entry, like)
+            _write(path, np.asarray(task.mask(index)), entry, like, task.known(index))
     for cell in track(losses, "predicting", console=console, transient=True):
         for index, values in held_out(_work(study, store, cell), at):
             entry = tasks[cell.task].entries[index]
@@ -95,18 +98,26 @@ def _name(entry: Entry, like: Path | None) -> str:
     return entry.id + (".png" if is_picture else ".nii.gz")
 
 
-def _write(path: Path, values: np.ndarray, entry: Entry, like: Path | None) -> None:
+def _write(
+    path: Path,
+    values: np.ndarray,
+    entry: Entry,
+    like: Path | None,
+    known: np.ndarray | None = None,
+) -> None:
     """Write values of a prepared case as its files hold them."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    is_mask = values.dtype == np.bool_
+    is_picture = values.ndim == 2 and like is None
+    if values.dtype == np.bool_:
+        values = values * np.uint8(WHITE if is_picture else ONE)
+        if known is not None:
+            values[~known] = IGNORED
+    elif is_picture:
+        values = np.rint(values * np.uint16(65535)).astype(np.uint16)
     origin = entry.origin
     if origin is not None and origin.axes is not None and origin.prepared is not None:
         values = turned(values, origin.prepared, origin.axes)
-    if values.ndim == 2 and like is None:
-        white = np.uint8(255) if is_mask else np.uint16(65535)
-        write_bytes(path, png(np.rint(values * white).astype(white.dtype)))
-    else:
-        write_bytes(path, nifti(values.astype(np.uint8) if is_mask else values, like))
+    write_bytes(path, png(values) if is_picture else nifti(values, like))
 
 
 def _manifest(

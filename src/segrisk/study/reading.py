@@ -14,6 +14,7 @@ from typing import Any
 from segrisk.configuration import ConfigurationError, read_yaml, validate
 from segrisk.networks.vgg import WEIGHTS
 from segrisk.study.config import Study, merged
+from segrisk.study.supervision import check_soft
 
 
 def load_study(path: Path) -> Study:
@@ -28,6 +29,8 @@ def load_study(path: Path) -> Study:
             ) from error
     tasks = {}
     for name, task in study.tasks.items():
+        if task.is_soft:
+            check_soft(study.losses, task, f"{path}: 'tasks.{name}.train_on'")
         try:
             tasks[name] = task.model_copy(update={"network": task.network.ready()})
         except ConfigurationError as error:

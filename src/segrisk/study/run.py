@@ -24,6 +24,7 @@ from segrisk.study.predictions import write_predictions
 from segrisk.study.reading import load_study
 from segrisk.study.resources import Ray, chosen
 from segrisk.study.status import seconds_left, status
+from segrisk.study.stopping import stoppable
 from segrisk.study.store import Store, adopt, export
 from segrisk.study.task import Task
 from segrisk.study.view import LiveView, duration
@@ -134,8 +135,17 @@ def _train(
         return
     pool = started()
     console.print(f"{found}; {pool.capacity} at a time", highlight=False)
-    with LiveView(console, store, cells, pool.capacity) as view:
-        Engine(study, store, pool, view).run(cells)
+
+    def say() -> None:
+        console.print("stopping: every training ends its step and saves; Ctrl-C again to stop now")
+
+    with stoppable(say) as stop, LiveView(console, store, cells, pool.capacity) as view:
+        Engine(study, store, pool, view, stop.is_due).run(cells)
+    if stop.asked and (left := store.missing(cells)):
+        raise KeyboardInterrupt(
+            f"stopped: {len(cells) - len(left)} of {len(cells)} cells are done and what was begun "
+            "is saved; the same command continues"
+        )
 
 
 def _report(

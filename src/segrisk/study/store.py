@@ -13,12 +13,15 @@ from filelock import FileLock, Timeout
 from segrisk.files import file_digest, write_json, write_text
 from segrisk.study.config import Study, statistics_digest
 from segrisk.study.plan import Cell, describe
+from segrisk.training import checkpoint
 
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.pt"
 CELL = "cell.json"
+CHECKPOINT = "checkpoint.pt"
 PROGRESS = "progress.json"
 LOCK = ".lock"
+STOP = ".stop"
 
 
 class StoreError(Exception):
@@ -96,7 +99,12 @@ class Store:
             starts = {begins_from[key] for key in needed} - {None}
             needed = {key for key in starts if not self.has_weights(key)} - wanted
             wanted = wanted | needed
-        return [cell for cell in cells if cell.key in wanted]
+        # Tasks that differ in the second phase alone share their starts: each is run once.
+        once: dict[str, Cell] = {}
+        for cell in cells:
+            if cell.key in wanted:
+                once.setdefault(cell.key, cell)
+        return list(once.values())
 
     def begin(self, key: str) -> Path:
         """The folder in which a cell is run; what an interrupted run left there is kept."""
@@ -104,24 +112,43 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    def is_complete(self, cell: Cell) -> bool:
+        """Whether a cell was run to its end, and only its name is missing."""
+        folder = self.partial(cell.key)
+        if not (folder / MANIFEST).exists():
+            return False
+        if self._sound(folder) and not self._is_stale(cell, folder):
+            return True
+        (folder / MANIFEST).unlink()
+        return False
+
     def commit(self, key: str) -> None:
-        """Make a cell finished, in one step: its manifest first, then its name."""
+        """Make a cell finished: its manifest, which ends the work, then its name, in one step.
+
+        A kill in between loses nothing: what is complete here is committed again, not run again.
+        """
         folder = self.partial(key)
-        for name in ("checkpoint.pt", PROGRESS):
-            (folder / name).unlink(missing_ok=True)
-        for path in folder.glob(".*.tmp"):  # what a kill left in the middle of a write
+        if not (folder / MANIFEST).exists():
+            files = sorted(path for path in folder.iterdir() if not _is_passing(path.name))
+            write_json(folder / MANIFEST, {path.name: file_digest(path) for path in files})
+        for path in [path for path in folder.iterdir() if _is_passing(path.name)]:
             path.unlink()
-        files = sorted(path.name for path in folder.iterdir())
-        write_json(folder / MANIFEST, {name: file_digest(folder / name) for name in files})
         shutil.rmtree(self.finished(key), ignore_errors=True)
         folder.rename(self.finished(key))
 
     def discard_damaged(self, cells: Sequence[Cell]) -> list[str]:
-        """Remove finished cells whose files are not what their manifest says; name them."""
-        damaged = [cell for cell in cells if not self._sound(self.finished(cell.key))]
-        for cell in damaged:
-            shutil.rmtree(self.finished(cell.key))
-        return [cell.title for cell in damaged if self.mirror is None or not self.fetch(cell.key)]
+        """Remove what is not as it was written, finished cells and checkpoints; name them."""
+        damaged = []
+        for cell in cells:
+            saved = self.partial(cell.key) / CHECKPOINT
+            if not self._sound(self.finished(cell.key)):
+                shutil.rmtree(self.finished(cell.key))
+                if self.mirror is None or not self.fetch(cell.key):
+                    damaged.append(cell.title)
+            if saved.exists() and checkpoint.is_damaged(saved):
+                saved.unlink()
+                damaged.append(f"{cell.title}, its checkpoint")
+        return damaged
 
     def discard_stale(self, cells: Sequence[Cell]) -> list[Cell]:
         """Remove finished cells that began from weights which their start no longer has.
@@ -129,15 +156,15 @@ class Store:
         A start that is trained again for its weights comes out otherwise on another type of
         processor; the losses of one fold and seed must share one start.
         """
-        stale = [cell for cell in cells if self._is_stale(cell)]
+        stale = [cell for cell in cells if self._is_stale(cell, self.finished(cell.key))]
         for cell in stale:
             shutil.rmtree(self.finished(cell.key))
             if self.mirror:
                 self.mirror.remove(cell.key)
         return stale
 
-    def _is_stale(self, cell: Cell) -> bool:
-        now, path = self.weights_digest(cell.start), self.finished(cell.key) / CELL
+    def _is_stale(self, cell: Cell, folder: Path) -> bool:
+        now, path = self.weights_digest(cell.start), folder / CELL
         # Cells of old versions do not tell.
         began = _read(path).get("began_from") if path.exists() else None
         return None not in {now, began} and now != began
@@ -181,6 +208,14 @@ class Store:
         lock.release()
         return False
 
+    def ask_to_stop(self) -> None:
+        """Let every training of this run save after its step, wherever it sees this folder."""
+        (self.root / STOP).touch()
+
+    def is_to_stop(self) -> bool:
+        """Whether `ask_to_stop` was called in this run."""
+        return (self.root / STOP).exists()
+
     def forget_failures(self) -> None:
         shutil.rmtree(self.root / "failed", ignore_errors=True)
         if self.mirror:
@@ -213,7 +248,12 @@ class Store:
         path = self.root / "study.json"
         if not path.exists():
             raise StoreError(f"{self.place}: holds no study; 'segrisk study run' makes one")
-        return _read(path)
+        try:
+            return _read(path)
+        except ValueError as error:
+            raise StoreError(
+                f"{path}: is damaged ({error}): restore a copy, or give --out another folder"
+            ) from error
 
     def declare(self, study: Study, cells: Sequence[Cell]) -> None:
         """Record the study. What is tested stays as declared once the first score is there."""
@@ -233,6 +273,11 @@ class Store:
 
     def _has_scores(self) -> bool:
         return any((self.root / "cells").glob("*/scores.csv"))
+
+
+def _is_passing(name: str) -> bool:
+    """Whether a file serves a running cell only, or is what a kill left in the midst of a write."""
+    return name in {CHECKPOINT, PROGRESS} or (name.startswith(".") and name.endswith(".tmp"))
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -264,6 +309,7 @@ def opened(root: Path, name: str) -> Iterator[Store]:
         ) from None
     try:
         (root / "cells").mkdir(exist_ok=True)
+        (root / STOP).unlink(missing_ok=True)
         yield store
     finally:
         lock.release()
@@ -271,7 +317,7 @@ def opened(root: Path, name: str) -> Iterator[Store]:
 
 def _entries(root: Path) -> Iterator[Path]:
     """What a run that was stopped before its first record cannot have left behind."""
-    return (path for path in root.iterdir() if path.name not in {LOCK, "cells", "data"})
+    return (path for path in root.iterdir() if path.name not in {LOCK, STOP, "cells", "data"})
 
 
 def adopt(store: Store, source: Path, name: str) -> int:
@@ -290,8 +336,9 @@ def adopt(store: Store, source: Path, name: str) -> int:
         if not same and (manifest.parent / "scores.csv").exists():
             continue
         if not store.finished(key).exists():
-            shutil.copytree(manifest.parent, store.partial(key), dirs_exist_ok=True)
-            store.partial(key).rename(store.finished(key))
+            shutil.rmtree(store.partial(key), ignore_errors=True)
+            shutil.copytree(manifest.parent, store.partial(key))
+            store.commit(key)
             copied += 1
     return copied
 

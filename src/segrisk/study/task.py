@@ -1,11 +1,12 @@
 """A task of a study: which cases, as what a network sees them, and how it learns from them."""
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from segrisk.configuration import Strict
-from segrisk.data.folder import Colour
+from segrisk.data.folder import Colour, Folder
 from segrisk.data.layouts.choose import LAYOUTS
 from segrisk.data.phantoms import PHANTOMS, SMALLEST
 from segrisk.data.preprocessing import DEFAULT, Preprocessing
@@ -14,7 +15,9 @@ from segrisk.networks import AnyNetwork, UNet
 from segrisk.report.paper.table1 import PaperTask
 from segrisk.training.config import Augmentation, Patches, Positive, Schedule
 
-OF_FOLDERS = ("layout", "target", "labels", "exclude", "colour", "groups")
+OF_FOLDERS = (
+    "layout", "target", "labels", "ignore", "exclude", "colour", "groups", "train_on", "reference",
+)  # fmt: skip
 """Keys that only a folder has."""
 
 LATER = (*OF_FOLDERS, "preprocessing", "patch", "stands_for", "factors")
@@ -27,7 +30,11 @@ class Task(Strict):
     Each case is resized to `size`; without it each keeps its own grid, and `patch` says of what
     size the patches are that a network sees. With both, patches are drawn from resized cases.
 
-    The keys of a folder are those of `segrisk.data.folder.Folder`. `stands_for` names the data set
+    The keys of a folder are those of `segrisk.data.folder.Folder`. Of a folder with several raters,
+    `train_on: raters` makes the share of them who marked a voxel its soft label, instead of what
+    most marked; scores are against the majority either way, which `reference` declares.
+
+    `stands_for` names the data set
     of the paper whose numbers are printed beside this task's; `factors` its place in a 2 × 2 design
     of tasks, such as {size: uniform, balance: even}.
 
@@ -41,9 +48,12 @@ class Task(Strict):
     layout: str | None = None
     target: str | None = None
     labels: tuple[Positive, ...] = ()
+    ignore: Positive | None = None
     exclude: tuple[str, ...] = ()
     colour: Colour | None = None
     groups: str | None = None
+    train_on: Literal["majority", "raters"] | None = None
+    reference: Literal["majority"] | None = None
     phantom: str | None = None
     cases: Positive = 100
     seed: int = 0
@@ -60,11 +70,24 @@ class Task(Strict):
     augmentation: Augmentation = Augmentation()
 
     @property
+    def is_soft(self) -> bool:
+        """Whether a network learns from soft labels."""
+        return self.train_on == "raters"
+
+    @property
     def window(self) -> tuple[int, ...]:
         """The sides of what the network sees at once: a patch, or a whole image."""
         window = self.patch.size if self.patch else self.size
         assert window is not None
         return window
+
+    @model_validator(mode="before")
+    @classmethod
+    def _declare_reference(cls, given: Any) -> Any:
+        """What soft labels are scored against stands in the record."""
+        if isinstance(given, dict) and given.get("train_on") == "raters":
+            return {"reference": "majority", **given}
+        return given
 
     @model_validator(mode="after")
     def _one_source(self) -> "Task":
@@ -74,6 +97,8 @@ class Task(Strict):
             raise ValueError(f"unknown phantom '{self.phantom}'{nearest(self.phantom, PHANTOMS)}")
         if self.layout is not None and self.layout not in LAYOUTS:
             raise ValueError(f"unknown layout '{self.layout}'{nearest(self.layout, LAYOUTS)}")
+        if self.folder is not None:
+            task_folder(self)  # which says what its keys contradict
         given = [name for name in OF_FOLDERS if getattr(self, name)]
         if self.phantom is not None and given:
             raise ValueError(f"a phantom has no {' and no '.join(given)}: remove it")
@@ -125,3 +150,21 @@ class Task(Strict):
         if self.spread is None:  # a spread of 0 is set
             del whole["spread"]
         return whole
+
+
+def task_folder(task: Task) -> Folder:
+    """The folder of a task that has one, with all that the study says of it."""
+    assert task.folder is not None
+    return Folder(
+        path=Path(task.folder),
+        foreground=task.foreground,
+        threshold=task.threshold,
+        layout=task.layout,
+        target=task.target,
+        labels=task.labels,
+        ignore=task.ignore,
+        exclude=task.exclude,
+        colour=task.colour,
+        groups=Path(task.groups) if task.groups else None,
+        dimensions=len(task.window),
+    )

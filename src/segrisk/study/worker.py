@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -27,17 +27,22 @@ from segrisk.networks import begin_at
 from segrisk.scores import RISKS, SURROGATES, Score, write_scores
 from segrisk.study.plan import Cell
 from segrisk.study.remote import PROGRESS_SECONDS, Remote
-from segrisk.study.store import CELL, PROGRESS, WEIGHTS, Store
+from segrisk.study.store import CELL, CHECKPOINT, PROGRESS, WEIGHTS, Store
 from segrisk.study.task import Task
 from segrisk.training import checkpoint
 from segrisk.training.device import make_reproducible
 from segrisk.training.examples import Examples, PatchExamples, Source
-from segrisk.training.fit import Epoch, Progress, State, Training, fit
+from segrisk.training.fit import Epoch, Interrupted, Progress, State, Training, fit
 from segrisk.training.predict import Box, mask_at, predict, probabilities_at
 from segrisk.training.timing import PHASES
 
+T = TypeVar("T")
 At = Callable[[Tensor, tuple[int, ...], Box | None], np.ndarray]
 """From logits (1, *size) to a mask or probabilities on the grid of a case, shown in a box of it."""
+
+
+LOOK_SECONDS = 0.1
+"""A store on a network drive is not asked at every step whether the run is to stop."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +80,12 @@ def run_cell(work: Work) -> None:
     remote = Remote.at(work.remote) if work.remote else None
     if remote is not None:
         remote.provide(cell.start, cell.data, work.root)
-    folder = store.begin(cell.key)
-    run = _decide if cell.kind == "decision" else _train
-    run(work, folder)
-    began_from = {"began_from": store.weights_digest(cell.start)} if cell.start else {}
-    write_json(folder / CELL, {"title": cell.title, "key": cell.key, **began_from})
+    if not store.is_complete(cell):
+        folder = store.begin(cell.key)
+        run = _decide if cell.kind == "decision" else _train
+        run(work, folder)
+        began_from = {"began_from": store.weights_digest(cell.start)} if cell.start else {}
+        write_json(folder / CELL, {"title": cell.title, "key": cell.key, **began_from})
     store.commit(cell.key)
     if remote is not None:
         remote.push_cell(store.finished(cell.key), cell.key)
@@ -96,8 +102,8 @@ def _train(work: Work, folder: Path) -> None:
         _loss(cell, task),
         _examples(work, task),
         _training(work),
-        checkpoint_path=folder / "checkpoint.pt",
-        report=_Reporter(folder, work.remote),
+        checkpoint_path=folder / CHECKPOINT,
+        report=_Reporter(folder, work),
     )
     _write_curve(folder / "curve.csv", state.curve)
     write_json(folder / "effort.json", _effort(state))
@@ -106,10 +112,10 @@ def _train(work: Work, folder: Path) -> None:
     if cell.loss is not None:
         for name, best in (("", state.by_loss), ("_by_validation_dice", state.by_dice)):
             network.load_state_dict(best.weights)
-            masks = _maps(work, fabric, network, cell.split.test, mask_at)
+            masks = _in_run(work, _maps(work, fabric, network, cell.split.test, mask_at))
             write_scores(folder / f"scores{name}.csv", _score(cell, task, masks))
         network.load_state_dict(state.by_loss.weights)
-        values = _surrogates(work, fabric, network)
+        values = _in_run(work, _surrogates(work, fabric, network))
         write_scores(folder / "surrogates.csv", _scores(cell, task, values))
 
 
@@ -120,12 +126,22 @@ def _decide(work: Work, folder: Path) -> None:
     assert cell.decision is not None
     fabric, network = _fabric(work), _network(work, task)
     validation = _maps(work, fabric, network, cell.split.validation, probabilities_at)
-    fitted = cell.decision.build().fit((p, task.mask(index)) for index, p in validation)
+    seen = _in_run(work, validation)
+    cases = (_counted(task.known(index), p, task.mask(index)) for index, p in seen)
+    fitted = cell.decision.build().fit(cases)
     write_json(folder / "rule.json", as_json(fitted))
     test = _maps(work, fabric, network, cell.split.test, probabilities_at)
-    decided = ((index, fitted.decide(p)) for index, p in test)
+    decided = ((index, fitted.decide(p)) for index, p in _in_run(work, test))
     write_scores(folder / "scores.csv", _score(cell, task, decided))
     write_json(folder / "effort.json", {"seconds": round(time.monotonic() - began, 3)})
+
+
+def _in_run(work: Work, cases: Iterable[T]) -> Iterator[T]:
+    """`cases`, until the run is to stop: they are predicted again when it goes on."""
+    for case in cases:
+        if Store(work.root).is_to_stop():
+            raise Interrupted
+        yield case
 
 
 def held_out(work: Work, at: At) -> Iterator[tuple[int, np.ndarray]]:
@@ -162,16 +178,22 @@ def _loss(cell: Cell, task: PreparedTask) -> nn.Module:
 
 
 def _examples(work: Work, task: PreparedTask) -> Source:
-    split, patches = work.cell.split, work.task.patch
+    patches, parts = work.task.patch, (work.cell.split.train, work.cell.split.validation)
     if patches is not None:
-        return PatchExamples(task.images, task.targets, split.train, split.validation, patches)
+        return PatchExamples(task.images, task.targets, *parts, patches, task.ignored)
     assert isinstance(task.images, np.ndarray) and isinstance(task.targets, np.ndarray)
-    return Examples(task.images, task.targets, split.train, split.validation)
+    assert task.ignored is None or isinstance(task.ignored, np.ndarray)
+    return Examples(task.images, task.targets, *parts, task.ignored)
 
 
 def _prior(cell: Cell, task: PreparedTask) -> float:
-    """The foreground fraction of the training part."""
-    return float(np.mean([task.targets[index].mean() for index in cell.split.train]))
+    """The foreground fraction of what is known in the training part."""
+    fractions = []
+    for index in cell.split.train:
+        known = None if task.ignored is None else ~task.ignored[index]
+        (target,) = _counted(known, task.targets[index])
+        fractions.append(target.mean(dtype=np.float64))
+    return float(np.mean(fractions))
 
 
 def _training(work: Work) -> Training:
@@ -212,19 +234,33 @@ def _logits(
 def _surrogates(
     work: Work, fabric: Fabric, network: nn.Module
 ) -> Iterator[tuple[int, dict[str, float]]]:
-    """Each held-out case with every surrogate and the risks, all as the network sees it."""
+    """Each held-out case with every surrogate and the risks, all as the network sees it.
+
+    Soft labels are cut at one half: the risks are those of the reference, the majority.
+    """
     task = _load(work.cell.data)
     losses = {name: LOSSES[name]() for name in SURROGATES}
     for index, logits in _logits(work, fabric, network, work.cell.split.test):
-        logits, target = logits.cpu()[None], torch.from_numpy(np.array(task.targets[index]))[None]
-        values = {name: float(loss(logits, target)) for name, loss in losses.items()}
-        hard = score(logits.numpy() > 0, target.numpy() > 0)
+        logits, target = logits.cpu(), np.asarray(task.targets[index]) > 0.5
+        known = None if task.ignored is None else ~np.asarray(task.ignored[index])
+        y = torch.from_numpy(target.astype(np.uint8))[None]
+        mask = None if known is None else torch.from_numpy(known)[None]
+        values = {name: float(loss(logits[None], y, mask)) for name, loss in losses.items()}
+        hard = score(*_counted(known, logits.numpy() > 0, target))
         yield index, values | {RISKS[metric]: 1 - value for metric, value in hard.items()}
 
 
 def _score(cell: Cell, task: PreparedTask, masks: Iterable[tuple[int, np.ndarray]]) -> list[Score]:
-    scored = ((index, score(mask, np.asarray(task.mask(index)))) for index, mask in masks)
+    scored = (
+        (index, score(*_counted(task.known(index), mask, np.asarray(task.mask(index)))))
+        for index, mask in masks
+    )
     return _scores(cell, task, scored)
+
+
+def _counted(known: np.ndarray | None, *arrays: np.ndarray) -> Sequence[np.ndarray]:
+    """What counts of arrays of one shape: all, or a list of the voxels that are known."""
+    return arrays if known is None else [array[known] for array in arrays]
 
 
 def _scores(
@@ -267,12 +303,15 @@ def _write_curve(path: Path, curve: list[Epoch]) -> None:
 
 
 class _Reporter:
-    """Leaves the progress where the parent, and `segrisk study status`, can read it."""
+    """Leaves the progress where the parent, and `segrisk study status`, can read it.
 
-    def __init__(self, folder: Path, remote: str | None) -> None:
-        self._path = folder / PROGRESS
-        self._remote = Remote.at(remote) if remote else None
-        self._told = self._sent = 0.0
+    Once a run is to stop, it ends the training after its step.
+    """
+
+    def __init__(self, folder: Path, work: Work) -> None:
+        self._path, self._store = folder / PROGRESS, Store(work.root)
+        self._remote = Remote.at(work.remote) if work.remote else None
+        self._told = self._sent = self._looked = 0.0
 
     def __call__(self, progress: Progress) -> None:
         now = time.monotonic()
@@ -283,3 +322,7 @@ class _Reporter:
             self._sent = now
             with suppress(OSError):  # a training does not end because nobody could be told of it
                 self._remote.write(f"cells/{self._path.parent.name}/{PROGRESS}", asdict(progress))
+        if now - self._looked > LOOK_SECONDS:
+            self._looked = now
+            if self._store.is_to_stop():
+                raise Interrupted

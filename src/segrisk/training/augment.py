@@ -88,10 +88,10 @@ def together(draws: Sequence[Draw]) -> Changes:
 
 
 def apply(changes: Changes, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Change `images` (B, C, *size) and binary `targets` (B, 1, *size) as drawn, on their device.
+    """Change `images` (B, C, *size) and `targets` (B, 1 or 2, *size) as drawn, on their device.
 
     The result has the size of the drawn noise. What comes in from outside the image repeats its
-    border, and is background in the target.
+    border, and is known background in the target.
     """
     grid = affine_grid(changes.theta, list(changes.noise.shape), align_corners=False)
     moved = grid_sample(images, grid, padding_mode="border", align_corners=False) + changes.noise

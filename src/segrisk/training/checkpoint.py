@@ -3,6 +3,7 @@
 import io
 import math
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,18 @@ def save(path: Path, state: dict[str, Any]) -> None:
 def load(path: Path) -> dict[str, Any]:
     """Read what `save` wrote, onto the CPU. Pickled objects of any other kind are refused."""
     return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def is_damaged(path: Path) -> bool:
+    """Whether a file is not what `save` wrote, by the checksums of its parts.
+
+    `torch.load` itself may read changed numbers without a word.
+    """
+    try:
+        with zipfile.ZipFile(path) as parts:
+            return parts.testzip() is not None
+    except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError):
+        return True
 
 
 @dataclass

@@ -17,13 +17,13 @@ Arrays = np.ndarray | Sequence[np.ndarray]
 """(cases, channels, *size), or an array (channels, *space) for each case."""
 
 Batch = tuple[Tensor, Tensor, list[Draw]]
-"""Images (B, channels, *size) and targets (B, 1, *size) on the CPU, and how to change each.
+"""Images (B, channels, *size) and targets (see `labels`) on the CPU, and how to change each.
 
 Without augmentation there are no draws: the images are not even resampled.
 """
 
 Part = tuple[Tensor, Tensor]
-"""Logits and targets (B, 1, *space) of some cases."""
+"""Logits (B, 1, *space) and targets of some cases."""
 
 
 class Source(Protocol):
@@ -54,9 +54,11 @@ class Examples:
     images: np.ndarray
     """(cases, channels, *size) float32."""
     targets: np.ndarray
-    """(cases, 1, *size), 0 or 1."""
+    """(cases, 1, *size), in [0, 1]."""
     train: tuple[int, ...]
     validation: tuple[int, ...]
+    ignored: np.ndarray | None = None
+    """(cases, 1, *size), true where a voxel counts for nothing."""
 
     def batch(
         self,
@@ -81,8 +83,10 @@ class Examples:
 
     def _part(self, items: Sequence[int]) -> tuple[Tensor, Tensor]:
         images = torch.from_numpy(self.images[list(items)])
-        targets = torch.from_numpy(self.targets[list(items)]).float()
-        return images, targets
+        targets = self.targets[list(items)]
+        if self.ignored is not None:
+            targets = np.concatenate([targets, self.ignored[list(items)]], axis=1)
+        return images, torch.from_numpy(targets).float()
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,7 @@ class PatchExamples:
     """The cases that train."""
     validation: tuple[int, ...]
     patches: Patches
+    ignored: Arrays | None = None
 
     @property
     def train(self) -> tuple[int, ...]:
@@ -120,11 +125,12 @@ class PatchExamples:
         wide = np.add(size, np.multiply(2, beyond))
         images, targets, draws = [], [], []
         for item in items:
-            image, target = (a[item // self.patches.per_case] for a in (self.images, self.targets))
-            start = corner(self.patches, target, seed=seed, epoch=epoch, item=item)
+            case = item // self.patches.per_case
+            image, parts = self.images[case], self._parts(case)
+            start = corner(self.patches, *parts, seed=seed, epoch=epoch, item=item)
             start = np.subtract(start, beyond)
             images.append(read(image, start, wide))
-            targets.append(read(target, start, wide))
+            targets.append(np.concatenate([read(part, start, wide) for part in parts]))
             if not augmentation.is_none:
                 drawn = draw(augmentation, (len(image), *size), seed=seed, epoch=epoch, case=item)
                 draws.append(within(drawn, beyond))
@@ -135,5 +141,9 @@ class PatchExamples:
         """The validation cases, one at a time."""
         for case in self.validation:
             logits = slide(network, self.images[case], self.patches, batch, device)
-            target = torch.from_numpy(np.array(self.targets[case])).float()
+            target = torch.from_numpy(np.concatenate(self._parts(case))).float()
             yield logits[None].to(device), target[None].to(device)
+
+    def _parts(self, case: int) -> list[np.ndarray]:
+        """The labels of a case, and, where some count for nothing, which: each (1, *space)."""
+        return [arrays[case] for arrays in (self.targets, self.ignored) if arrays is not None]

@@ -1,7 +1,6 @@
-"""One phase of training, from its start to its best epochs, resumable after its epochs."""
+"""One phase of training, from its start to its best epochs, resumable after epochs and steps."""
 
 import math
-import random
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
@@ -14,13 +13,15 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from segrisk.similarity import Confusion, dice
+from segrisk.similarity import dice
 from segrisk.training import checkpoint
 from segrisk.training.ahead import ahead
 from segrisk.training.augment import Changes, apply, together
+from segrisk.training.chance import drawn_so_far, seed_everything, take_up
 from segrisk.training.config import Augmentation, Phase
-from segrisk.training.device import pinned, put_channels_last, threads_ahead, wants_channels_last
+from segrisk.training.device import pinned, threads_ahead
 from segrisk.training.examples import Source
+from segrisk.training.labels import cost, masses
 from segrisk.training.predict import batches
 from segrisk.training.timing import Laps, clock_of
 
@@ -69,6 +70,10 @@ class State:
     seconds: float = 0.0
     phases: dict[str, float] = field(default_factory=dict)
     """Seconds by `timing.PHASES`, over all runs of the training."""
+    under_way: list[Tensor] = field(default_factory=list)
+    """The losses of the steps that the next epoch has taken already."""
+    chance: dict[str, Any] | None = None
+    """Where the generators stood after these steps, if another process took them."""
 
     def spend(self, seconds: dict[str, float]) -> None:
         """Add what the phases of the last epoch took."""
@@ -95,7 +100,12 @@ class Progress:
     steps: int
 
 
+class Interrupted(Exception):
+    """Somebody asked a training to stop; it can go on from where it is."""
+
+
 Report = Callable[[Progress], None]
+"""Told of every step; it may raise `Interrupted`, and the training is saved after that step."""
 
 
 def fit(
@@ -110,42 +120,40 @@ def fit(
 ) -> State:
     """Train `network` with `loss` until the validation loss rises; return curve and best epochs.
 
-    The state is saved to `checkpoint_path` after an epoch, after each where that is cheap; where
-    the file exists, training goes on from it and ends with the same bits as if it had never
-    stopped.
+    The state is saved to `checkpoint_path` after an epoch, after each where that is cheap, and
+    after the step at which `report` raises `Interrupted`, which is raised on; where the file
+    exists, training goes on from it and ends with the same bits as if it had never stopped.
     """
     laps = Laps(clock_of(fabric.device))
     precision = fabric.strategy.precision
-    if wants_channels_last(network, fabric.device, precision.precision):
-        put_channels_last(network)
     optimizer = torch.optim.Adam(network.parameters(), training.phase.learning_rate)
     # The compiled network shares the weights of `network`, which stays as it is for prediction.
     trained = torch.compile(network) if training.compile else network
     model, optimizer = fabric.setup(trained, optimizer)
     fabric.to_device(loss)
-    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
-        optimizer,
-        factor=training.phase.reduce_factor,
-        patience=training.phase.reduce_after - 1,
-        threshold=0.0,
-    )
+    scheduler = _scheduler(optimizer, training.phase)
     stateful = {"network": network, "optimizer": optimizer, "scheduler": scheduler, "loss": loss}
     if precision.state_dict():  # the scale of float16's gradients
         stateful["precision"] = precision
     saver = checkpoint.Saver(checkpoint_path)
     if checkpoint_path.exists():
-        state = _restore(checkpoint_path, stateful)
+        state = _restore(checkpoint_path, stateful, fabric.device)
     else:
         state = State()
-        _seed_everything(training.seed, epoch=0)
+        seed_everything(training.seed, epoch=0)
         _observe(state, fabric, model, loss, examples, training, train_loss=math.nan, rate=0.0)
         scheduler.step(state.curve[0].validation_loss)
         laps.end("validation")
     while not finished(state, training.phase):
         rate = optimizer.param_groups[0]["lr"]
-        train_loss = _train_epoch(
-            fabric, model, loss, optimizer, examples, training, state.epoch + 1, report, laps
-        )
+        try:
+            train_loss = _train_epoch(
+                fabric, model, loss, optimizer, examples, training, state, report, laps
+            )
+        except Interrupted:
+            state.spend(laps.read())
+            saver.save(_saved(state, stateful, chance=drawn_so_far()))
+            raise
         _observe(state, fabric, model, loss, examples, training, train_loss, rate)
         scheduler.step(state.curve[-1].validation_loss)
         laps.end("validation")
@@ -155,6 +163,14 @@ def fit(
         laps.end("bookkeeping")
     state.spend(laps.read())
     return state
+
+
+def _scheduler(
+    optimizer: torch.optim.Optimizer, phase: Phase
+) -> torch.optim.lr_scheduler.ReduceLROnPlateau:
+    return torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer, factor=phase.reduce_factor, patience=phase.reduce_after - 1, threshold=0.0
+    )
 
 
 def finished(state: State, phase: Phase) -> bool:
@@ -170,20 +186,25 @@ def _train_epoch(
     optimizer: torch.optim.Optimizer,
     examples: Source,
     training: Training,
-    epoch: int,
+    state: State,
     report: Report,
     laps: Laps,
 ) -> float:
-    # Every source of chance is set from (seed, epoch), so that nothing of it needs saving: the
-    # sampler here, the augmentation in `draw`, and whatever a network or a user's loss may draw.
-    _seed_everything(training.seed, epoch)
+    # Every source of chance is set from (seed, epoch), so that nothing of it needs saving between
+    # epochs: the sampler, the augmentation in `draw`, what a network or a user's loss may draw.
+    epoch = state.epoch + 1
+    seed_everything(training.seed, epoch)
     order = np.random.default_rng((training.seed, epoch)).permutation(examples.train).tolist()
     parts = list(batches(order, training.batch_size))
+    values = state.under_way
+    begun = len(values)
+    if state.chance is not None:
+        take_up(state.chance)
+        state.chance = None
     prepare = partial(_prepared, fabric.device, examples, training, epoch)
     model.train()
-    values = []
-    with closing(ahead(prepare, parts, threads_ahead(fabric.device))) as prepared:
-        for step, batch in enumerate(prepared, start=1):
+    with closing(ahead(prepare, parts[begun:], threads_ahead(fabric.device))) as prepared:
+        for step, batch in enumerate(prepared, start=begun + 1):
             images, targets, changes = fabric.to_device(batch)
             laps.end("data")
             if changes is not None:
@@ -192,7 +213,7 @@ def _train_epoch(
             optimizer.zero_grad()
             logits = model(images).float()
             laps.end("forward")
-            value = loss(logits, targets)
+            value = cost(loss, logits, targets)
             laps.end("loss")
             fabric.backward(value)
             laps.end("backward")
@@ -201,6 +222,7 @@ def _train_epoch(
             values.append(value.detach())
             report(Progress(epoch, training.phase.max_epochs, step, len(parts)))
             laps.end("bookkeeping")
+    state.under_way = []
     return _mean(values, [len(part) for part in parts])
 
 
@@ -232,11 +254,9 @@ def _evaluate(
     model.eval()
     values, counts, scores = [], [], []
     for logits, targets in examples.validated(model, batch_size, fabric.device):
-        values.append(loss(logits, targets))
+        values.append(cost(loss, logits, targets))
         counts.append(len(logits))
-        mask, y = (logits > 0).flatten(1), (targets > 0).flatten(1)
-        tp, fp, fn = (mask & y).sum(1), (mask & ~y).sum(1), (~mask & y).sum(1)
-        scores.append(dice(Confusion(tp, fp, fn, (~mask & ~y).sum(1))))
+        scores.append(dice(masses(logits, targets)))
     return _mean(values, counts), float(torch.cat(scores).cpu().double().mean())
 
 
@@ -270,25 +290,23 @@ def _observe(
         state.by_dice = Best(epoch, steps, score, weights)
 
 
-def _seed_everything(seed: int, epoch: int) -> None:
-    drawn = int(np.random.SeedSequence((seed, epoch, 1)).generate_state(1)[0])
-    random.seed(drawn)
-    np.random.seed(drawn)
-    torch.manual_seed(drawn)
-
-
-def _saved(state: State, stateful: dict[str, Any]) -> dict[str, Any]:
+def _saved(
+    state: State, stateful: dict[str, Any], chance: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """What a checkpoint holds; `chance` in the midst of an epoch alone."""
     return {
         "curve": [asdict(epoch) for epoch in state.curve],
         "by_loss": vars(state.by_loss),
         "by_dice": vars(state.by_dice),
         "seconds": state.seconds,
         "phases": state.phases,
+        "under_way": state.under_way,
+        "chance": chance,
         **{name: part.state_dict() for name, part in stateful.items()},
     }
 
 
-def _restore(path: Path, stateful: dict[str, Any]) -> State:
+def _restore(path: Path, stateful: dict[str, Any], device: torch.device) -> State:
     saved = checkpoint.load(path)
     for name, part in stateful.items():
         part.load_state_dict(saved[name])
@@ -297,6 +315,8 @@ def _restore(path: Path, stateful: dict[str, Any]) -> State:
         by_loss=Best(**saved["by_loss"]),
         by_dice=Best(**saved["by_dice"]),
         seconds=saved["seconds"],
-        # A training that was begun before phases were timed goes on.
+        # A training that an older version began goes on.
         phases=saved.get("phases", {}),
+        under_way=[value.to(device) for value in saved.get("under_way", [])],
+        chance=saved.get("chance"),
     )

@@ -8,13 +8,20 @@ from segrisk.training.config import Patches
 
 
 def corner(
-    patches: Patches, target: np.ndarray, *, seed: int, epoch: int, item: int
+    patches: Patches,
+    target: np.ndarray,
+    ignored: np.ndarray | None = None,
+    *,
+    seed: int,
+    epoch: int,
+    item: int,
 ) -> tuple[int, ...]:
     """The first voxel of the patch that is drawn for an item, whose case has `target` (1, *space).
 
     With probability `foreground_share`, and where there is foreground, it is centred on one of its
-    voxels, as far as it stays inside. Where a case is smaller than the patch, the patch begins
-    before it, so that the case lies in its middle, as in prediction.
+    voxels, as far as it stays inside; else, where a case has voxels that are `ignored`, on one of
+    those that are not: a patch without any teaches nothing. Where a case is smaller than the
+    patch, the patch begins before it, so that the case lies in its middle, as in prediction.
     """
     # The stream of the augmentation is (seed, epoch, item).
     generator = np.random.default_rng((seed, epoch, item, 1))
@@ -23,6 +30,8 @@ def corner(
     at_foreground = generator.random() < patches.foreground_share
     places = [int(generator.integers(0, _free(*pair), endpoint=True)) for pair in sides]
     marked = np.flatnonzero(target) if at_foreground else np.empty(0)
+    if not marked.size and ignored is not None and ignored.any():
+        marked = np.flatnonzero(~ignored.astype(bool))
     if marked.size:
         voxel = np.unravel_index(marked[generator.integers(marked.size)], space)
         firsts = [centre - window // 2 for centre, window in zip(voxel, patches.size, strict=True)]

@@ -1,0 +1,126 @@
+"""Losses and metrics as MONAI's engines, handlers and bundles call them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from monai.metrics import CumulativeIterationMetric
+from monai.metrics.utils import do_metric_reduction
+from torch import Tensor, nn
+
+from segrisk.integrations.hard import as_classes, convention_of, masses, overlap, scores
+from segrisk.losses.registry import build_loss
+
+
+class EngineLoss(nn.Module):
+    """A loss of (logits, labels) as MONAI's trainers call it: `loss(input, target)`.
+
+    MONAI's loaders give `MetaTensor`s, and one label for each voxel as a float (B, 1, *space):
+    here they become plain tensors and integer classes. Labels that `AsDiscrete(to_onehot=C)` made,
+    (B, C, *space), go to a loss with `activation="softmax"`, overlapping ones to one with
+    `activation="sigmoid"`. `loss` is a loss, or, for configuration files, its text and options as
+    in `segrisk.losses.registry.build_loss`. Errors: those of the loss, and labels that are no
+    whole numbers.
+
+    >>> loss = EngineLoss("0.5*cross_entropy + soft_dice", pool="batch")
+    >>> print(f"{loss(torch.zeros(1, 2, 2, 2), torch.ones(1, 1, 2, 2)):.4f}")
+    0.7632
+    """
+
+    def __init__(self, loss: Callable[..., Tensor] | str, **options: Any) -> None:
+        super().__init__()
+        if isinstance(loss, str):
+            loss = build_loss(loss, {name: str(value) for name, value in options.items()})
+        elif options:
+            raise ValueError(
+                f"options {sorted(options)} go with a loss that is given by its name: give them "
+                "to the loss itself"
+            )
+        self.loss = loss
+
+    def forward(self, input: Tensor, target: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        # MetaTensors would send every operation through Python, metadata and all.
+        logits, labels = (tensor.as_subclass(Tensor) for tensor in (input, target))
+        return self.loss(logits, as_classes(labels, logits), *args, **kwargs)
+
+
+class OverlapMetric(CumulativeIterationMetric):
+    """Dice, Jaccard or another similarity of each image and class, for MONAI's handlers.
+
+    Called as MONAI's `DiceMetric`: `y_pred` holds channels of 0 and 1, (B, C, *space) or a
+    decollated list of (C, *space); `y` the same, or one label for each voxel, (B, 1, *space).
+    `convention` names what a class scores where a mask is empty (`segrisk.metrics.CONVENTIONS`):
+    `segrisk` gives 1 where both are empty and 0 where the reference alone is; `monai` leaves these
+    out. `reduction` and `get_not_nans` are MONAI's; `mean` takes each image's classes first.
+
+    >>> metric = OverlapMetric("jaccard", include_background=False)
+    >>> empty = torch.tensor([[[[1.0, 1.0]], [[0.0, 0.0]]]])
+    >>> metric(y_pred=empty, y=torch.zeros(1, 1, 1, 2))
+    tensor([[1.]])
+    >>> metric.aggregate()
+    tensor([1.])
+    """
+
+    def __init__(
+        self,
+        similarity: str = "dice",
+        convention: str = "segrisk",
+        *,
+        include_background: bool = True,
+        reduction: str = "mean",
+        get_not_nans: bool = False,
+    ) -> None:
+        super().__init__()
+        self.measure, self.convention = overlap(similarity), convention_of(convention)
+        self.include_background = include_background
+        self.reduction, self.get_not_nans = reduction, get_not_nans
+
+    def _compute_tensor(self, y_pred: Tensor, y: Tensor | None = None) -> Tensor:
+        if y is None:
+            raise ValueError("y, the reference, is missing: call metric(y_pred=..., y=...)")
+        prediction = _channels(y_pred.as_subclass(Tensor), "y_pred")
+        classes = prediction.shape[1]
+        reference = y.as_subclass(Tensor)
+        if y.shape[1:2] == (1,) and classes > 1:
+            reference = _one_hot(reference, classes)
+        reference = _channels(reference, "y")
+        if reference.shape != prediction.shape:
+            raise ValueError(
+                f"y_pred has shape {tuple(y_pred.shape)} and y {tuple(y.shape)}: both are "
+                "(B, C, *space), or y is (B, 1, *space) with one label for each voxel"
+            )
+        counts = masses(prediction.flatten(2), reference.flatten(2))
+        values = scores(counts, self.measure, self.convention).float()
+        return values if self.include_background or classes == 1 else values[:, 1:]
+
+    def aggregate(self, reduction: str | None = None) -> Tensor | tuple[Tensor, Tensor]:
+        """The scores of all calls since `reset`, of all processes, reduced as MONAI does."""
+        buffer = self.get_buffer()
+        if not isinstance(buffer, Tensor):
+            raise ValueError("there is nothing to aggregate: call the metric on a batch first")
+        reduced, present = do_metric_reduction(buffer, reduction or self.reduction)
+        return (reduced, present) if self.get_not_nans else reduced
+
+
+def _channels(tensor: Tensor, name: str) -> Tensor:
+    """Channels of 0 and 1 as booleans."""
+    if tensor.ndim < 3:
+        raise ValueError(f"{name} has shape {tuple(tensor.shape)}: it must be (B, C, *space)")
+    chosen = tensor != 0
+    if not bool((tensor == chosen).all()):
+        raise ValueError(
+            f"{name} holds values other than 0 and 1: decide first, with Activations and "
+            "AsDiscrete(argmax=True, to_onehot=C) or AsDiscrete(threshold=0.5)"
+        )
+    return chosen
+
+
+def _one_hot(labels: Tensor, classes: int) -> Tensor:
+    numbers = torch.arange(classes, device=labels.device).view(1, -1, *[1] * (labels.ndim - 2))
+    channels = labels == numbers
+    if not bool(channels.any(1).all()):
+        raise ValueError(
+            f"y holds a label that is none of 0 to {classes - 1}, the channels of y_pred: "
+            "check the labels, or the number of channels"
+        )
+    return channels

@@ -1,0 +1,145 @@
+"""Losses and metrics in MONAI's engines, handlers and bundles."""
+
+import json
+import runpy
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("monai", reason="MONAI is not installed")
+
+from monai.data import MetaTensor, decollate_batch
+from monai.metrics import DiceMetric
+
+from segrisk.integrations.monai import EngineLoss, OverlapMetric
+from segrisk.losses import CrossEntropy, LovaszJaccard, SoftDice
+
+ROOT = Path(__file__).resolve().parents[2]
+LOSSES = [SoftDice(), LovaszJaccard(), 0.5 * CrossEntropy() + SoftDice()]
+
+
+def batch(size=3, classes=3):
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(size, classes, 6, 7, generator=generator)
+    labels = torch.randint(0, classes, (size, 1, 6, 7), generator=generator)
+    labels[0][labels[0] == 2] = 0  # a class that is absent from an image
+    return logits, labels
+
+
+def one_hot(labels, classes=3):
+    return torch.nn.functional.one_hot(labels[:, 0], classes).movedim(-1, 1).float()
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.label)
+def test_a_loaders_tensors_give_the_loss_of_plain_ones(loss):
+    logits, labels = batch()
+    plain = logits.clone().requires_grad_()
+    loss(plain, labels).backward()
+    theirs = logits.clone().requires_grad_()
+    value = EngineLoss(loss)(MetaTensor(theirs), MetaTensor(labels.float()))
+    assert type(value) is torch.Tensor and torch.equal(value.detach(), loss(logits, labels))
+    value.backward()
+    assert torch.equal(theirs.grad, plain.grad)
+
+
+def test_one_hot_labels_need_an_activation_and_give_the_same_loss():
+    logits, labels = batch()
+    loss = EngineLoss("soft_dice", activation="softmax")
+    expected = float(SoftDice()(logits, labels))
+    assert float(loss(logits, one_hot(labels))) == pytest.approx(expected, abs=1e-6)
+    with pytest.raises(ValueError, match="say activation='softmax'"):
+        EngineLoss(SoftDice())(logits, one_hot(labels))
+    with pytest.raises(ValueError, match="give them to the loss itself"):
+        EngineLoss(SoftDice(), pool="batch")
+
+
+@pytest.mark.parametrize("include_background", [True, False])
+@pytest.mark.parametrize("reduction", ["mean", "mean_batch", "mean_channel", "sum", "none"])
+def test_the_convention_of_monai_gives_monais_dice(reduction, include_background):
+    logits, labels = batch()
+    prediction = one_hot(logits.argmax(1, keepdim=True))
+    options = {"include_background": include_background, "reduction": reduction}
+    ours, theirs = OverlapMetric("dice", "monai", **options), DiceMetric(**options)
+    for metric in (ours, theirs):
+        # A decollated batch, as engines give it, and a whole one.
+        metric(y_pred=decollate_batch(prediction), y=decollate_batch(one_hot(labels)))
+        metric(y_pred=prediction[1:], y=one_hot(labels)[1:])
+    assert torch.allclose(ours.aggregate(), theirs.aggregate(), equal_nan=True)
+
+
+def test_labels_of_one_channel_are_the_same_as_one_hot():
+    logits, labels = batch()
+    prediction = one_hot(logits.argmax(1, keepdim=True))
+    a, b = OverlapMetric("jaccard"), OverlapMetric("jaccard")
+    assert torch.equal(a(prediction, labels.float()), b(prediction, one_hot(labels)))
+
+
+def test_what_empty_masks_score_has_a_name():
+    empty, other = torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)
+    for convention, expected in {"segrisk": [1, 0], "monai": [np.nan, np.nan]}.items():
+        metric = OverlapMetric(convention=convention, reduction="none", get_not_nans=True)
+        metric(y_pred=empty, y=empty)
+        metric(y_pred=other, y=empty)
+        values, present = metric.aggregate()
+        assert np.allclose(values[:, 0], expected, equal_nan=True)
+        assert present.sum() == np.isfinite(expected).sum()
+        metric.reset()
+        with pytest.raises(ValueError, match="nothing to aggregate"):
+            metric.aggregate()
+
+
+@pytest.mark.parametrize(
+    "prediction, reference, message",
+    [
+        (torch.rand(1, 2, 3, 3), torch.zeros(1, 2, 3, 3), "other than 0 and 1: decide first"),
+        (torch.ones(1, 2, 3, 3), torch.full((1, 1, 3, 3), 5.0), "none of 0 to 1, the channels"),
+        (torch.ones(1, 2, 3, 3), torch.ones(1, 2, 3, 4), "y_pred has shape"),
+        (torch.ones(1, 2, 3, 3), None, "y, the reference, is missing"),
+        (torch.ones(2, 3), torch.ones(2, 3), r"it must be \(B, C, \*space\)"),
+    ],
+)
+def test_what_is_no_mask_is_refused(prediction, reference, message):
+    with pytest.raises(ValueError, match=message):
+        OverlapMetric()(prediction, reference)
+
+
+@pytest.fixture
+def hippocampi(tmp_path):
+    """A tiny set of the layout of the real one: a bright ball of two labels."""
+    generator = np.random.default_rng(0)
+    grid = np.stack(np.meshgrid(*[np.arange(16)] * 3, indexing="ij"))
+    for folder in ("images", "labels_multiclass"):
+        (tmp_path / "data" / folder).mkdir(parents=True)
+    for case in range(4):
+        centre = generator.uniform(6, 10, (3, 1, 1, 1))
+        ball = ((grid - centre) ** 2).sum(0) < 20
+        labels = (ball * (1 + (grid[0] > centre[0]))).astype(np.uint8)
+        image = (labels + generator.normal(0, 0.1, labels.shape)).astype(np.float32)
+        for array, path in (
+            (image, f"images/c{case}_0000"),
+            (labels, f"labels_multiclass/c{case}"),
+        ):
+            nib.save(nib.Nifti1Image(array, np.eye(4)), tmp_path / "data" / f"{path}.nii.gz")
+    return tmp_path
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+def test_the_bundle_trains_and_scores(hippocampi):
+    pytest.importorskip("ignite", reason="MONAI's engines need pytorch-ignite, not installed")
+    run = runpy.run_path(str(ROOT / "examples" / "monai_hippocampus" / "run.py"))["train"]
+    scores = run(
+        hippocampi / "data",
+        hippocampi / "out",
+        cases=4,
+        epochs=12,
+        patch=[16, 16, 16],
+        batch_size=3,
+        workers=0,
+    )
+    assert scores["dice"] > 0.6 and scores["jaccard"] < scores["dice"]
+    written = json.loads((hippocampi / "out" / "scores.json").read_text())
+    assert written == scores
+    assert (hippocampi / "out" / "model.pt").is_file()
