@@ -93,12 +93,17 @@ class RayPool:
 def _outcome(task: ray.ObjectRef) -> BaseException | None:
     try:
         ray.get(task)
-    except (NodeDiedError, LocalRayletDiedError):
+    except NodeDiedError:
         return Lost("node")
     except (WorkerCrashedError, OutOfMemoryError):
         return Lost("worker")
     except RayTaskError as error:
         return error.cause or error
+    except LocalRayletDiedError as error:
+        raise StoreError(
+            "Ray on this machine ended, and with it the way to its cluster; start it, then run the "
+            "same command: finished cells are kept"
+        ) from error
     except RayError as error:
         return error
     return None
@@ -142,7 +147,8 @@ def _join(address: str) -> None:
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         raise ConfigurationError(
             f"'engine.address': no Ray cluster answers at '{address}' ({error}): start one with "
-            "`ray start --head`, or say `address: local` for one on this machine"
+            "`ray start --head`, or say `address: local` for one on this machine; where it was "
+            "started with a token, export RAY_AUTH_MODE=token"
         ) from error
 
 
