@@ -1,4 +1,4 @@
-"""The Ray engine: the bytes of the local one, also when a node goes; and what it asks a cluster for."""
+"""The Ray engine: the bytes of the local one, also when a node goes; what it asks a cluster for."""
 
 import subprocess
 import time
