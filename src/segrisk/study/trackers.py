@@ -149,6 +149,7 @@ class Wandb:
             config=described(cell),
             resume="allow",
             reinit="create_new",
+            settings={"silent": True},
         )
         return _WandbLog(run)
 
