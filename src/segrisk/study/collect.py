@@ -144,9 +144,10 @@ def _provenance(
             for name in tasks
         },
         "configuration": digest(
-            # Where the data lay and what ran the cells changes no result.
+            # Where the data lay, what ran the cells and who watched changes no result.
             study.model_dump(
-                mode="json", exclude={"tasks": {"__all__": {"folder"}}, "engine": True}
+                mode="json",
+                exclude={"tasks": {"__all__": {"folder"}}, "engine": True, "track": True},
             )
         ),
         "statistics": {"declared": declared, "used": statistics_digest(study)},

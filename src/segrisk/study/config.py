@@ -33,8 +33,10 @@ from segrisk.training.config import Augmentation, Device, Positive, Precision, S
 SHARED = ("preprocessing", "network", "schedule", "augmentation")
 """What a study may say for all of its tasks, and each of them otherwise, key by key."""
 
-LATER = ("preprocessing", "compile", "engine")
+LATER = ("preprocessing", "compile", "engine", "track")
 """Keys that count as never written where they are not set: studies are older than they are."""
+
+Track = Literal["tensorboard", "mlflow", "wandb", "none"]
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
@@ -206,6 +208,8 @@ class Study(Strict):
     compile: bool = False
     engine: AnyEngine | None = None
     """What runs the cells; it is no part of what they are."""
+    track: Track | None = None
+    """Where trainings are looked at; None means TensorBoard where it is installed."""
 
     @model_validator(mode="before")
     @classmethod

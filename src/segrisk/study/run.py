@@ -16,7 +16,7 @@ from segrisk.report.write import PAGE, write_report
 from segrisk.statistics import no_group_means
 from segrisk.study.collect import collect
 from segrisk.study.config import Study
-from segrisk.study.engine import Engine, Pool, unwritable
+from segrisk.study.engine import Engine, Pool, View, unwritable
 from segrisk.study.local import default_workers, local_pool
 from segrisk.study.looking import views_of
 from segrisk.study.mirror import looked_at, opened_at
@@ -28,7 +28,9 @@ from segrisk.study.status import seconds_left, status
 from segrisk.study.stopping import stoppable
 from segrisk.study.store import Store, adopt, export
 from segrisk.study.task import Task
-from segrisk.study.view import LiveView, duration
+from segrisk.study.trackers import tracker
+from segrisk.study.tracking import tracked
+from segrisk.study.view import LiveView, Views, duration
 from segrisk.training.predict import mask_at, probabilities_at
 
 
@@ -131,17 +133,33 @@ def _train(
         console.print(f"run again: {cell.title}, which began from other weights", highlight=False)
     todo = store.missing(cells)
     found = f"{len(cells) - len(todo)} of {len(cells)} cells need no training, {len(todo)} do"
-    if not todo:
-        console.print(found, highlight=False)
-        return
-    pool = started()
-    console.print(f"{found}; {pool.capacity} at a time", highlight=False)
+    watched = tracker(study.track, study.name, store.root)
+    with tracked(watched, store, cells) as tracking:
+        if not todo:
+            console.print(found, highlight=False)
+            return
+        pool = started()
+        console.print(f"{found}; {pool.capacity} at a time", highlight=False)
+        if watched is not None:
+            console.print(f"to watch: {watched.where}", highlight=False, soft_wrap=True)
+        _run(study, store, cells, pool, tracking, console)
+
+
+def _run(
+    study: Study,
+    store: Store,
+    cells: Sequence[Cell],
+    pool: Pool,
+    tracking: View,
+    console: Console,
+) -> None:
+    """Run what is missing; KeyboardInterrupt, once all is saved, where somebody stopped it."""
 
     def say() -> None:
         console.print("stopping: every training ends its step and saves; Ctrl-C again to stop now")
 
     with stoppable(say) as stop, LiveView(console, store, cells, pool.capacity) as view:
-        Engine(study, store, pool, view, stop.is_due).run(cells)
+        Engine(study, store, pool, Views(view, tracking), stop.is_due).run(cells)
     if stop.asked and (left := store.missing(cells)):
         raise KeyboardInterrupt(
             f"stopped: {len(cells) - len(left)} of {len(cells)} cells are done and what was begun "

@@ -1,14 +1,16 @@
 """How far a study is: cells done, running, failed and left, and the time that they will take."""
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean
+from typing import Any
 
 from segrisk.study.plan import Cell
 from segrisk.study.store import Store
-from segrisk.training.fit import Progress
+from segrisk.training.fit import Epoch, Progress
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,34 @@ def status(store: Store, cells: Sequence[Cell]) -> Status:
     return Status(tuple(done), tuple(running), tuple(failed), tuple(left))
 
 
+def told(progress: Progress) -> dict[str, Any]:
+    """A progress as JSON, which has no NaN: epoch 0 trained nothing, so its training loss is None.
+
+    >>> told(Progress(1, 9, 2, 4))
+    {'epoch': 1, 'epochs': 9, 'step': 2, 'steps': 4, 'curve': []}
+    """
+    curve = [
+        {name: value if math.isfinite(value) else None for name, value in vars(epoch).items()}
+        for epoch in progress.curve
+    ]
+    return {**vars(progress), "curve": curve}
+
+
 def read_progress(store: Store, cell: Cell) -> Progress | None:
     """What the worker of a cell last said of it."""
     path = store.partial(cell.key) / "progress.json"
     try:
-        return Progress(**json.loads(path.read_text(encoding="utf-8")))
+        return _heard(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return None
+
+
+def _heard(curve: Sequence[dict[str, Any]] = (), **rest: int) -> Progress:
+    epochs = (
+        Epoch(**{name: math.nan if value is None else value for name, value in epoch.items()})
+        for epoch in curve
+    )
+    return Progress(**rest, curve=tuple(epochs))
 
 
 def seconds_left(store: Store, current: Status, workers: int) -> float | None:

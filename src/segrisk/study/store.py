@@ -18,6 +18,8 @@ from segrisk.training import checkpoint
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.pt"
 CELL = "cell.json"
+CURVE = "curve.csv"
+SCORES = "scores.csv"
 CHECKPOINT = "checkpoint.pt"
 PROGRESS = "progress.json"
 LOCK = ".lock"
@@ -272,7 +274,7 @@ class Store:
         self.publish("study.json")
 
     def _has_scores(self) -> bool:
-        return any((self.root / "cells").glob("*/scores.csv"))
+        return any((self.root / "cells").glob(f"*/{SCORES}"))
 
 
 def _is_passing(name: str) -> bool:
@@ -333,7 +335,7 @@ def adopt(store: Store, source: Path, name: str) -> int:
     copied = 0
     for manifest in sorted((source / "cells").glob(f"*/{MANIFEST}")):
         key = manifest.parent.name
-        if not same and (manifest.parent / "scores.csv").exists():
+        if not same and (manifest.parent / SCORES).exists():
             continue
         if not store.finished(key).exists():
             shutil.rmtree(store.partial(key), ignore_errors=True)

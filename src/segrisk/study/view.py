@@ -8,6 +8,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from segrisk.study.engine import View
 from segrisk.study.plan import Cell
 from segrisk.study.status import read_progress, seconds_left, status
 from segrisk.study.store import Store
@@ -107,6 +108,28 @@ class LiveView:
         if left is not None and len(current.done) < current.total:
             text += f", about {duration(left)} left"
         return _State(len(current.done), text)
+
+
+class Views:
+    """Several views as one."""
+
+    def __init__(self, *views: View) -> None:
+        self._views = views
+
+    def update(self, running: Sequence[Cell]) -> None:
+        """Tell all of them what runs."""
+        for view in self._views:
+            view.update(running)
+
+    def ended(self, cell: Cell, failure: str | None) -> None:
+        """Tell all of them of a cell that ended."""
+        for view in self._views:
+            view.ended(cell, failure)
+
+    def discarded(self, cells: Sequence[Cell], why: str) -> None:
+        """Tell all of them of cells that are run again."""
+        for view in self._views:
+            view.discarded(cells, why)
 
 
 @dataclass(frozen=True)

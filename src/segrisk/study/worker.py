@@ -27,7 +27,8 @@ from segrisk.networks import begin_at
 from segrisk.scores import RISKS, SURROGATES, Score, write_scores
 from segrisk.study.plan import Cell
 from segrisk.study.remote import PROGRESS_SECONDS, Remote
-from segrisk.study.store import CELL, CHECKPOINT, PROGRESS, WEIGHTS, Store
+from segrisk.study.status import told
+from segrisk.study.store import CELL, CHECKPOINT, CURVE, PROGRESS, SCORES, WEIGHTS, Store
 from segrisk.study.task import Task
 from segrisk.training import checkpoint
 from segrisk.training.device import make_reproducible
@@ -105,7 +106,7 @@ def _train(work: Work, folder: Path) -> None:
         checkpoint_path=folder / CHECKPOINT,
         report=_Reporter(folder, work),
     )
-    _write_curve(folder / "curve.csv", state.curve)
+    _write_curve(folder / CURVE, state.curve)
     write_json(folder / "effort.json", _effort(state))
     assert state.by_loss is not None and state.by_dice is not None
     checkpoint.save(folder / WEIGHTS, state.by_loss.weights)
@@ -132,7 +133,7 @@ def _decide(work: Work, folder: Path) -> None:
     write_json(folder / "rule.json", as_json(fitted))
     test = _maps(work, fabric, network, cell.split.test, probabilities_at)
     decided = ((index, fitted.decide(p)) for index, p in _in_run(work, test))
-    write_scores(folder / "scores.csv", _score(cell, task, decided))
+    write_scores(folder / SCORES, _score(cell, task, decided))
     write_json(folder / "effort.json", {"seconds": round(time.monotonic() - began, 3)})
 
 
@@ -317,11 +318,11 @@ class _Reporter:
         now = time.monotonic()
         if now - self._told > 1.0:
             self._told = now
-            write_json(self._path, asdict(progress))
+            write_json(self._path, told(progress))
         if self._remote is not None and now - self._sent > PROGRESS_SECONDS:
             self._sent = now
             with suppress(OSError):  # a training does not end because nobody could be told of it
-                self._remote.write(f"cells/{self._path.parent.name}/{PROGRESS}", asdict(progress))
+                self._remote.write(f"cells/{self._path.parent.name}/{PROGRESS}", told(progress))
         if now - self._looked > LOOK_SECONDS:
             self._looked = now
             if self._store.is_to_stop():

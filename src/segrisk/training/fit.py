@@ -98,6 +98,8 @@ class Progress:
     epochs: int
     step: int
     steps: int
+    curve: tuple[Epoch, ...] = ()
+    """The epochs that are over."""
 
 
 class Interrupted(Exception):
@@ -220,7 +222,8 @@ def _train_epoch(
             optimizer.step()
             laps.end("optimizer")
             values.append(value.detach())
-            report(Progress(epoch, training.phase.max_epochs, step, len(parts)))
+            curve = tuple(state.curve)
+            report(Progress(epoch, training.phase.max_epochs, step, len(parts), curve))
             laps.end("bookkeeping")
     state.under_way = []
     return _mean(values, [len(part) for part in parts])
