@@ -329,7 +329,7 @@ def test_a_folder_that_takes_no_more_is_named(run, no_training, monkeypatch, num
     def fails(*_, **__):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("segrisk.data.prepare._write", fails)
+    monkeypatch.setattr("segrisk.data.prepare.write_json", fails)
     code, output = run(TINY)
     assert code == 2
     assert f"out: cannot be written ({reason}); free space or give --out another" in output

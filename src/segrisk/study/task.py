@@ -97,8 +97,6 @@ class Task(Strict):
             raise ValueError(f"unknown phantom '{self.phantom}'{nearest(self.phantom, PHANTOMS)}")
         if self.layout is not None and self.layout not in LAYOUTS:
             raise ValueError(f"unknown layout '{self.layout}'{nearest(self.layout, LAYOUTS)}")
-        if self.folder is not None:
-            task_folder(self)  # which says what its keys contradict
         given = [name for name in OF_FOLDERS if getattr(self, name)]
         if self.phantom is not None and given:
             raise ValueError(f"a phantom has no {' and no '.join(given)}: remove it")
@@ -141,6 +139,12 @@ class Task(Strict):
                 f"{key} {list(self.window)}: {network.described} needs sides that are multiples of "
                 f"{network.stride}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _folder_can_be_read(self) -> "Task":
+        if self.folder is not None:
+            task_folder(self)  # which says what its keys contradict
         return self
 
     @model_serializer(mode="wrap")
