@@ -69,7 +69,8 @@ def growth(folder: Path, seeds: int) -> bool:
     """Print what cells cost by 1 and 2 workers; whether the overhead is within its aim."""
     reached = True
     print(
-        "| workers | cells per hour | a cell | its training | overhead |\n|---:|---:|---:|---:|---:|"
+        "| workers | cells per hour | a cell | its training | overhead |\n"
+        "|---:|---:|---:|---:|---:|"
     )
     for workers in (1, 2):
         few, many = run(folder, 1, workers), run(folder, seeds, workers)
