@@ -1,7 +1,9 @@
 """Losses and metrics in MONAI's engines, handlers and bundles."""
 
 import json
-import runpy
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import nibabel as nib
@@ -126,20 +128,18 @@ def hippocampi(tmp_path):
     return tmp_path
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 def test_the_bundle_trains_and_scores(hippocampi):
     pytest.importorskip("ignite", reason="MONAI's engines need pytorch-ignite, not installed")
-    run = runpy.run_path(str(ROOT / "examples" / "monai_hippocampus" / "run.py"))["train"]
-    scores = run(
-        hippocampi / "data",
-        hippocampi / "out",
-        cases=4,
-        epochs=12,
-        patch=[16, 16, 16],
-        batch_size=3,
-        workers=0,
+    # In a process of its own: it seeds, and logs, for all that runs beside it.
+    script = ROOT / "examples" / "monai_hippocampus" / "run.py"
+    options = ("cases=4", "epochs=12", "patch=[16, 16, 16]", "batch_size=3", "workers=0")
+    done = subprocess.run(
+        [sys.executable, str(script), hippocampi / "data", hippocampi / "out", *options],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
     )
+    assert done.returncode == 0, done.stderr[-3000:]
+    scores = json.loads((hippocampi / "out" / "scores.json").read_text())
     assert scores["dice"] > 0.6 and scores["jaccard"] < scores["dice"]
-    written = json.loads((hippocampi / "out" / "scores.json").read_text())
-    assert written == scores
     assert (hippocampi / "out" / "model.pt").is_file()
