@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from segrisk.compare.doctor import Gathered
 from segrisk.compare.evaluate import ScorePlan
 from segrisk.compare.request import Finding, Request, note, some
@@ -125,7 +127,7 @@ def _only_of_masks(comparison: Comparison) -> Iterator[str]:
 
 
 def _absent_primary(comparison: Comparison, gathered: Gathered) -> Iterator[str]:
-    found, primary = {score.metric for score in gathered.scores}, comparison.statistics.primary
+    found, primary = gathered.scores.text("metric").used(), comparison.statistics.primary
     if primary not in found:
         yield (
             f"the tables have no {primary}: they hold {some(sorted(found))}; name one with "
@@ -167,9 +169,16 @@ def _no_plan(comparison: Comparison, gathered: Gathered) -> list[str]:
 
 def _no_groups(unit: Unit, gathered: Gathered) -> Iterator[str]:
     """Means of groups need groups."""
-    rows = gathered.cases or gathered.scores
-    groups = {(row.task, row.case): (row.task, row.group) for row in rows}.values()
-    if unit == "group_mean" and len(set(groups)) == len(groups):
+    if unit != "group_mean":
+        return
+    if scores := gathered.scores:
+        cases, groups = (len(np.unique(scores.keys("task", name))) for name in ("case", "group"))
+    else:
+        cases, groups = (
+            len({(case.task, getattr(case, name)) for case in gathered.cases})
+            for name in ("case", "group")
+        )
+    if cases == groups:
         yield (
             "--unit group_mean is over the means of groups, but every case is a group of its "
             "own: give --groups (columns case and group) or a manifest with a column group, or "
