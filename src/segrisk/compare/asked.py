@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from segrisk.compare.doctor import Gathered
 from segrisk.compare.evaluate import ScorePlan
 from segrisk.compare.request import Finding, Request, note, some
@@ -172,7 +170,7 @@ def _no_groups(unit: Unit, gathered: Gathered) -> Iterator[str]:
     if unit != "group_mean":
         return
     if scores := gathered.scores:
-        cases, groups = (len(np.unique(scores.keys("task", name))) for name in ("case", "group"))
+        cases, groups = (scores.distinct("task", name) for name in ("case", "group"))
     else:
         cases, groups = (
             len({(case.task, getattr(case, name)) for case in gathered.cases})

@@ -14,7 +14,7 @@ from segrisk.compare.inspection import Inspected, Report, inspect
 from segrisk.compare.layouts import find_masks, image_beside
 from segrisk.compare.manifest import read_manifest
 from segrisk.compare.request import RESERVED, Finding, Request, note, refuse_if
-from segrisk.compare.sizes import Key, agreed, lacking, read_sizes
+from segrisk.compare.sizes import agreed, lacking, read_sizes
 from segrisk.compare.tables import Table, is_table, read_model, read_models
 from segrisk.data.dataset import UNLABELLED, Labelling
 from segrisk.data.errors import DataError
@@ -38,8 +38,8 @@ class Gathered:
 
     Every model has every case. `labels` are the values besides 0 in the references of each task,
     `labelling` what a dataset.json says of them; `images` has the image of a (task, case) where
-    there is one; `sizes` the fraction of (task, case, label) where tables say it, or NaN; `notes`
-    say what was resolved by policy, and belong into every report.
+    there is one; `fractions` (references,) the sizes of what tables score, or NaN; `notes` say what
+    was resolved by policy, and belong into every report.
     """
 
     models: tuple[str, ...]
@@ -48,8 +48,13 @@ class Gathered:
     labelling: Labelling = UNLABELLED
     images: Mapping[tuple[str, str], Path] = field(default_factory=dict)
     scores: ScoreFrame = field(default_factory=no_scores)
-    sizes: Mapping[Key, float] = field(default_factory=dict)
+    fractions: np.ndarray = field(default_factory=lambda: np.empty(0))
     notes: tuple[str, ...] = ()
+
+    @property
+    def references(self) -> ScoreFrame:
+        """One score of each (task, case, label) that tables score."""
+        return self.scores.take(references(self.scores))
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ class Diagnosis:
     @property
     def n_cases(self) -> int:
         if scores := self.gathered.scores:
-            return len(np.unique(scores.keys("task", "case")))
+            return scores.distinct("task", "case")
         return len({(row.task, row.case) for row in self.gathered.cases})
 
     @property
@@ -243,31 +248,33 @@ def _from_tables(request: Request) -> _Found:
         names = cases.seen()
         of_name = Text.of(read_groups(request.groups, names))
         scores = scores.replaced(group=of_name.take(cases.places(names)))
-    sizes, faults = _sizes(tables, scores, request)
-    return _Found(Gathered(models, scores=scores, sizes=sizes), [*findings, *faults])
+    gathered = Gathered(models, scores=scores)
+    fractions, faults = _sizes(tables, gathered.references, request)
+    return _Found(replace(gathered, fractions=fractions), [*findings, *faults])
 
 
 def _sizes(
-    tables: Sequence[Table], scores: ScoreFrame, request: Request
-) -> tuple[dict[Key, float], list[Finding]]:
-    """The size of every reference that was scored, from the tables and from files of sizes."""
-    sizes = [size for table in tables for size in table.sizes]
+    tables: Sequence[Table], scored: ScoreFrame, request: Request
+) -> tuple[np.ndarray, list[Finding]]:
+    """The size of every reference that was scored (references,), from tables and files of sizes."""
+    known = [size for table in tables for size in table.sizes]
     files = [path for table in tables for path in table.size_files]
     files += [request.sizes] if request.sizes else []
-    if not scores or not (sizes or files):
-        return {}, []
-    of_reference = scores.take(references(scores))
-    columns = (of_reference.text(name).values() for name in ("task", "case", "label"))
-    keys = list(zip(*columns, strict=True))
-    findings: list[Finding] = []
+    fractions, findings = np.full(len(scored), np.nan), list[Finding]()
+    if not scored:
+        return fractions, findings
+    given = []
     for path in dict.fromkeys(files):
-        own, faults = read_sizes(path, keys)
-        sizes += own
+        own, faults = read_sizes(path, scored)
+        given.append((path.name, own))
         findings += faults
-    fractions, contradictions = agreed(sizes)
-    findings += contradictions
+    if known or len(given) > 1:
+        fractions, contradictions = agreed(known, given, scored)
+        findings += contradictions
+    elif given:
+        fractions = given[0][1]
     if request.sizes and not any(finding.stops for finding in findings):
-        findings += lacking(request.sizes, keys, fractions)
+        findings += lacking(request.sizes, scored, fractions)
     return fractions, findings
 
 
