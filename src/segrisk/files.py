@@ -6,6 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+UNFINISHED = ".unfinished-"
+"""How the name of a folder begins that is written aside and then moved; a kill leaves it."""
+
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Replace `path` in one step: a crash leaves the old content or the new, never a part."""

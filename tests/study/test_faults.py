@@ -14,7 +14,7 @@ import torch
 
 from segrisk.configuration import validate
 from segrisk.data.errors import DataWarning
-from segrisk.files import file_digest
+from segrisk.files import UNFINISHED, file_digest
 from segrisk.study.config import Study
 from segrisk.study.engine import Engine
 from segrisk.study.plan import plan, prepare_tasks
@@ -245,6 +245,25 @@ def test_a_damaged_record_is_named(tmp_path):
         opened(tmp_path, "tiny"),
     ):
         pass
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_what_a_kill_left_in_the_midst_of_a_write_goes_with_the_next_run(tmp_path, recorded):
+    left = [
+        ".study.json.7.tmp",
+        f"report/{UNFINISHED}x/.means.csv.7.tmp",
+        "report/.tests.csv.7.tmp",
+    ]
+    for name in left if recorded else left[:1]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("half")
+    if recorded:
+        (tmp_path / "study.json").write_text('{"name": "tiny"}')
+        (tmp_path / "report" / ".others").mkdir()
+    with opened(tmp_path, "tiny"):
+        pass
+    assert not [*tmp_path.rglob("*.tmp"), *tmp_path.rglob(f"{UNFINISHED}*")]
+    assert not recorded or (tmp_path / "report" / ".others").is_dir()
 
 
 def test_nothing_asks_what_time_it_is():

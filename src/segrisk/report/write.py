@@ -5,7 +5,7 @@ from dataclasses import asdict, astuple
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from segrisk.files import write_json, write_text
+from segrisk.files import UNFINISHED, write_json, write_text
 from segrisk.report.cases import gallery
 from segrisk.report.efforts import effort_rows
 from segrisk.report.exports import (
@@ -72,7 +72,7 @@ def write_report(results: Results, folder: str | Path, views: MakeView | None = 
     folder.mkdir(parents=True, exist_ok=True)
     summary = summarise(results)
     claims = judge_claims(summary)
-    with TemporaryDirectory(dir=folder, prefix=".") as place:
+    with TemporaryDirectory(dir=folder, prefix=UNFINISHED) as place:
         new = Path(place)
         has_parquet = _write_numbers(summary, claims, new)
         tables = all_tables(summary)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from filelock import FileLock, Timeout
 
-from segrisk.files import file_digest, write_json, write_text
+from segrisk.files import UNFINISHED, file_digest, write_json, write_text
 from segrisk.study.config import Study, statistics_digest
 from segrisk.study.plan import Cell, describe
 from segrisk.training import checkpoint
@@ -310,6 +310,7 @@ def opened(root: Path, name: str) -> Iterator[Store]:
             f"{root}: another run is working here; wait for it, or give --out another folder"
         ) from None
     try:
+        _sweep(root)
         (root / "cells").mkdir(exist_ok=True)
         (root / STOP).unlink(missing_ok=True)
         yield store
@@ -317,9 +318,18 @@ def opened(root: Path, name: str) -> Iterator[Store]:
         lock.release()
 
 
+def _sweep(root: Path) -> None:
+    """Remove what a kill left in the midst of a write; cells see to their own."""
+    for path in (*root.glob(".*.tmp"), *root.glob("report/.*.tmp")):
+        path.unlink(missing_ok=True)
+    for path in root.glob(f"report/{UNFINISHED}*"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
 def _entries(root: Path) -> Iterator[Path]:
     """What a run that was stopped before its first record cannot have left behind."""
-    return (path for path in root.iterdir() if path.name not in {LOCK, STOP, "cells", "data"})
+    known = {LOCK, STOP, "cells", "data"}
+    return (path for path in root.iterdir() if not (path.name in known or _is_passing(path.name)))
 
 
 def adopt(store: Store, source: Path, name: str) -> int:
