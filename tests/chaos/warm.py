@@ -28,6 +28,7 @@ class Warm:
             env=environment,
         )
         self._forkserver = self._ask({})["forkserver"]
+        """Another one where a controller was killed while it spoke to it: Python's then ends."""
 
     def _ask(self, question: dict) -> dict:
         assert self._server.stdin and self._server.stdout
@@ -37,7 +38,9 @@ class Warm:
 
     def start(self, arguments: list[str], log: Path) -> int:
         """The process of a new run, the leader of a group of its own; its words go to `log`."""
-        return self._ask({"arguments": arguments, "log": str(log)})["pid"]
+        answer = self._ask({"arguments": arguments, "log": str(log)})
+        self._forkserver = answer["forkserver"]
+        return answer["pid"]
 
     def poll(self, pid: int) -> int | None:
         """The exit code of a run, None while it runs; asked again after its end, KeyError."""
@@ -46,13 +49,22 @@ class Warm:
     def workers(self) -> list[int]:
         """The processes that run cells now, of whichever run."""
         path = Path(f"/proc/{self._forkserver}/task/{self._forkserver}/children")
-        return [int(pid) for pid in path.read_text().split()]
+        children = path.read_text().split() if path.exists() else []
+        return [int(pid) for pid in children if _lives(pid)]
 
     def close(self) -> None:
         """End the server, and the `forkserver` with it."""
         assert self._server.stdin
         self._server.stdin.close()
         self._server.wait()
+
+
+def _lives(pid: str) -> bool:
+    """Whether a process has not ended, or only waits for its parent to hear of it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def _serve() -> None:
@@ -68,7 +80,8 @@ def _serve() -> None:
     for line in sys.stdin:
         question = json.loads(line)
         if "arguments" in question:
-            answer = {"pid": _fork(question)}
+            forkserver.ensure_running()
+            answer = {"pid": _fork(question), "forkserver": known._forkserver_pid}
         elif "poll" in question:
             pid, status = os.waitpid(question["poll"], os.WNOHANG)
             answer = {"code": os.waitstatus_to_exitcode(status) if pid else None}
