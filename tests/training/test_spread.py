@@ -1,0 +1,148 @@
+"""One training over two processes, against the same on one device."""
+
+import numpy as np
+import pytest
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+
+from segrisk.losses import CrossEntropy, LovaszJaccard, SoftDice, TopK
+from segrisk.training.config import Augmentation, Patches, Phase
+from segrisk.training.examples import Examples, PatchExamples
+from segrisk.training.fit import Interrupted, Training, fit
+from segrisk.training.ranks import share
+from segrisk.training.spread import spread
+
+pytestmark = pytest.mark.skipif(
+    not torch.distributed.is_available(), reason="torch without distributed"
+)
+
+
+class Double(nn.Module):
+    """A network in float64 that normalises each image by itself, and may drop channels."""
+
+    def __init__(self, dropout=0.0):
+        super().__init__()
+        torch.manual_seed(3)
+        self.body = nn.Sequential(
+            nn.Conv2d(1, 4, 3, padding=1),
+            nn.InstanceNorm2d(4),
+            nn.PReLU(),
+            nn.Dropout2d(dropout),
+            nn.Conv2d(4, 1, 3, padding=1),
+        ).double()
+
+    def forward(self, images):
+        return self.body(images.double())
+
+
+class Pooled(nn.Module):
+    """A user's loss, which knows of no processes."""
+
+    def forward(self, logits, target):
+        p = logits.sigmoid()
+        return 1 - 2 * (p * target).sum() / (p + target).sum()
+
+
+LOSSES = {
+    "soft Dice of the batch": SoftDice(pool=("batch",)),
+    "Lovász of each image": LovaszJaccard(),
+    "Lovász of the batch, sorted": LovaszJaccard(pool=("batch",)),
+    "Lovász of the batch, in levels": LovaszJaccard(pool=("batch",)),
+    "cross-entropy and soft Dice": CrossEntropy() + SoftDice(),
+    "cross-entropy, ignoring": 0.5 * CrossEntropy(pool=("batch",)) + SoftDice(),
+    "patches": CrossEntropy() + SoftDice(pool=("batch",)),
+    "top k": TopK(k=0.3),
+    "a user's": Pooled(),
+}
+EPOCHS = 5
+"""Of four batches each, the last of which has one image: a process has none."""
+
+
+def examples(name):
+    side = 128 if name.endswith("levels") else 16
+    generator = np.random.default_rng(0)
+    targets = np.zeros((18, 1, side, side), np.uint8)
+    targets[1:, :, side // 4 : side // 2, side // 3 : side // 2] = 1  # the first is empty
+    images = generator.standard_normal(targets.shape, dtype=np.float32) + 2 * targets
+    ignored = generator.random(targets.shape) < 0.3 if name.endswith("ignoring") else None
+    parts = (tuple(range(13)), tuple(range(13, 18)))
+    if name == "patches":
+        return PatchExamples(images, targets, *parts, Patches(size=(8, 8)))
+    return Examples(images, targets, *parts, ignored)
+
+
+def train(fabric, name, path, *, network=None, report=lambda progress: None):
+    network = network or Double()
+    phase = Phase(learning_rate=0.01, max_epochs=EPOCHS, stop_after=EPOCHS)
+    training = Training(phase, Augmentation(), batch_size=4, seed=1)
+    state = fit(
+        fabric,
+        network,
+        LOSSES[name],
+        examples(name),
+        training,
+        checkpoint_path=path,
+        report=report,
+    )
+    assert state.steps == 20
+    return state, {key: value.detach().clone() for key, value in network.state_dict().items()}
+
+
+def one_of_two(fabric, folder):
+    """Train with each loss, and once with interruptions; every process keeps what it came to."""
+    rank = fabric.global_rank
+    for name in LOSSES:
+        state, weights = train(fabric, name, folder / f"{name}.pt")
+        torch.save((vars(state), weights), folder / f"{name}.{rank}")
+    name = "soft Dice of the batch"
+    _, whole = train(fabric, name, folder / "whole.pt", network=Double(dropout=0.5))
+    stops = {(1, 4), (3, 2)}
+
+    def report(progress):
+        assert rank == 0, "the first process alone reports"
+        if (progress.epoch, progress.step) in stops:
+            raise Interrupted
+
+    for _ in stops:
+        with pytest.raises(Interrupted):
+            train(fabric, name, folder / "part.pt", network=Double(dropout=0.5), report=report)
+        torch.manual_seed(rank + 7)
+    _, parts = train(fabric, name, folder / "part.pt", network=Double(dropout=0.5))
+    assert all(torch.equal(parts[key], value) for key, value in whole.items())
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("spread")
+    spread(one_of_two, folder, devices=2, accelerator="cpu", precision="32-true")
+    return folder
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_two_processes_train_as_one_device_with_the_whole_batch(trained, tmp_path, name):
+    alone, weights = train(Fabric(accelerator="cpu", devices=1), name, tmp_path / "alone.pt")
+    start = Double().state_dict()
+    for rank in range(2):
+        state, own = torch.load(trained / f"{name}.{rank}", weights_only=False)
+        for key, value in weights.items():
+            assert not torch.allclose(value, start[key], atol=1e-4) or "0.bias" in key
+            assert torch.allclose(own[key], value, rtol=0, atol=1e-8), (key, rank)
+        for epoch, other in zip(state["curve"], alone.curve, strict=True):
+            assert epoch.validation_dice == pytest.approx(other.validation_dice, abs=1e-8)
+            assert epoch.validation_loss == pytest.approx(other.validation_loss, abs=1e-8)
+            assert epoch.train_loss == pytest.approx(other.train_loss, abs=1e-8, nan_ok=True)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 6, 7])
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_shares_are_of_one_size_and_make_up_the_batch(count, processes):
+    class Rank:
+        world_size = processes
+
+    batch, shares = list(range(100, 100 + count)), []
+    for Rank.global_rank in range(processes):
+        shares.append(share(Rank, batch))
+    assert len({len(one) for one in shares}) == 1
+    in_order = [item for turn in zip(*shares, strict=True) for item in turn]
+    assert in_order[:count] == batch and set(in_order[count:]) <= {100}
