@@ -56,17 +56,17 @@ LOSSES = {
     "a user's": Pooled(),
 }
 EPOCHS = 5
-"""Of four batches each, the last of which has one image: a process has none."""
+"""Of three batches of five images each, and one of a single image: a process has none."""
 
 
 def examples(name):
     side = 128 if name.endswith("levels") else 16
     generator = np.random.default_rng(0)
-    targets = np.zeros((18, 1, side, side), np.uint8)
+    targets = np.zeros((21, 1, side, side), np.uint8)
     targets[1:, :, side // 4 : side // 2, side // 3 : side // 2] = 1  # the first is empty
     images = generator.standard_normal(targets.shape, dtype=np.float32) + 2 * targets
     ignored = generator.random(targets.shape) < 0.3 if name.endswith("ignoring") else None
-    parts = (tuple(range(13)), tuple(range(13, 18)))
+    parts = (tuple(range(16)), tuple(range(16, 21)))
     if name == "patches":
         return PatchExamples(images, targets, *parts, Patches(size=(8, 8)))
     return Examples(images, targets, *parts, ignored)
@@ -75,7 +75,7 @@ def examples(name):
 def train(fabric, name, path, *, network=None, report=lambda progress: None):
     network = network or Double()
     phase = Phase(learning_rate=0.01, max_epochs=EPOCHS, stop_after=EPOCHS)
-    training = Training(phase, Augmentation(), batch_size=4, seed=1)
+    training = Training(phase, Augmentation(), batch_size=5, seed=1)
     state = fit(
         fabric,
         network,
