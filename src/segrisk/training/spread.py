@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch.distributed as dist
 from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
+from torch.nn.parallel import DistributedDataParallel
 
 from segrisk.processes import together
 from segrisk.training.device import quiet
@@ -54,9 +56,7 @@ def _enter(
     dist.init_process_group(
         BACKENDS[accelerator], init_method=meeting.as_uri(), rank=rank, world_size=devices
     )
-    # Buffers follow from the batches of all; sent at each step, they would be in validation too,
-    # where processes do not keep in step.
-    strategy = DDPStrategy(broadcast_buffers=False)
+    strategy = DDPStrategy(**_without_sending_buffers())
     fabric = Fabric(
         accelerator=accelerator, devices=devices, strategy=strategy, precision=precision
     )
@@ -67,3 +67,13 @@ def _enter(
         return True
     dist.destroy_process_group()
     return False
+
+
+def _without_sending_buffers() -> dict[str, bool]:
+    """What keeps DDP from sending buffers at each call: in validation processes call apart.
+
+    Buffers stay the same by themselves: they follow from the batches of all.
+    """
+    known = signature(DistributedDataParallel).parameters
+    name = "forward_sync_buffers"  # called so from PyTorch 2.13 on
+    return {name if name in known else "broadcast_buffers": False}
