@@ -25,7 +25,7 @@ class Double(nn.Module):
     def __init__(self, dropout=0.0):
         super().__init__()
         torch.manual_seed(3)
-        # Of which DDP must not speak in validation, where one process has more to do than the other.
+        # Of which DDP must not speak in validation, where one process has more to do.
         self.register_buffer("one", torch.ones(1))
         self.body = nn.Sequential(
             nn.Conv2d(1, 4, 3, padding=1),
