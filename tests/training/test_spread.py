@@ -1,5 +1,7 @@
 """One training over two processes, against the same on one device."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ from segrisk.training.chance import seed_everything
 from segrisk.training.config import Augmentation, Patches, Phase
 from segrisk.training.examples import Examples, PatchExamples
 from segrisk.training.fit import Interrupted, Training, fit
-from segrisk.training.ranks import share
+from segrisk.training.ranks import share, with_common_norms
 from segrisk.training.spread import spread
 
 pytestmark = pytest.mark.skipif(
@@ -145,15 +147,25 @@ def test_each_process_draws_numbers_of_its_own():
     assert drawn[0] == drawn[3] and len(set(drawn)) == 3
 
 
+@pytest.mark.parametrize(
+    ("processes", "device", "kind"),
+    [(1, "cuda", nn.BatchNorm2d), (2, "cpu", nn.BatchNorm2d), (2, "cuda", nn.SyncBatchNorm)],
+)
+def test_batches_are_normalised_over_all_gpus(processes, device, kind):
+    fabric = SimpleNamespace(world_size=processes, device=torch.device(device))
+    network = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2), nn.InstanceNorm2d(2))
+    keys = list(network.state_dict())
+    norms = with_common_norms(fabric, network)
+    assert type(norms[1]) is kind and type(norms[2]) is nn.InstanceNorm2d
+    assert list(norms.state_dict()) == keys
+
+
 @pytest.mark.parametrize("count", [1, 2, 5, 6, 7])
 @pytest.mark.parametrize("processes", [1, 2, 3])
 def test_shares_are_of_one_size_and_make_up_the_batch(count, processes):
-    class Rank:
-        world_size = processes
-
-    batch, shares = list(range(100, 100 + count)), []
-    for Rank.global_rank in range(processes):
-        shares.append(share(Rank, batch))
+    batch = list(range(100, 100 + count))
+    ranks = [SimpleNamespace(world_size=processes, global_rank=rank) for rank in range(processes)]
+    shares = [share(rank, batch) for rank in ranks]
     assert len({len(one) for one in shares}) == 1
     in_order = [item for turn in zip(*shares, strict=True) for item in turn]
     assert in_order[:count] == batch and set(in_order[count:]) <= {100}

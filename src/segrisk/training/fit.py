@@ -23,7 +23,7 @@ from segrisk.training.device import pinned, threads_ahead
 from segrisk.training.examples import Source
 from segrisk.training.labels import cost, masses, widened
 from segrisk.training.predict import batches
-from segrisk.training.ranks import cost_of_batch, in_turn, of_all, share
+from segrisk.training.ranks import cost_of_batch, in_turn, of_all, share, with_common_norms
 from segrisk.training.timing import Laps, clock_of
 
 
@@ -128,11 +128,9 @@ def fit(
     after the step at which `report` raises `Interrupted`, which is raised on; where the file
     exists, training goes on from it and ends with the same bits as if it had never stopped.
 
-    Where `fabric` is of several processes, each calls this with the same arguments, and each batch
-    is divided among them: see `ranks`. The first of them alone reports and saves.
+    Of several processes each calls this alike, and batches are divided among them: see `ranks`.
     """
-    if fabric.world_size > 1 and fabric.device.type == "cuda":
-        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    network = with_common_norms(fabric, network)
     laps = Laps(clock_of(fabric.device))
     precision = fabric.strategy.precision
     optimizer = torch.optim.Adam(network.parameters(), training.phase.learning_rate)

@@ -29,6 +29,13 @@ def share(fabric: Fabric, batch: Sequence[int]) -> list[int]:
     return [*own, *[batch[0]] * (largest - len(own))]
 
 
+def with_common_norms(fabric: Fabric, network: nn.Module) -> nn.Module:
+    """`network` where what normalises a batch does so over all processes; GPUs alone can."""
+    if fabric.world_size == 1 or fabric.device.type != "cuda":
+        return network
+    return nn.SyncBatchNorm.convert_sync_batchnorm(network)
+
+
 def cost_of_batch(
     fabric: Fabric, loss: nn.Module, logits: Tensor, targets: Tensor, count: int
 ) -> Tensor:
