@@ -1,12 +1,14 @@
 """Work in processes comes back in order and whole, whatever becomes of the processes."""
 
+import multiprocessing
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
-from segrisk.processes import Died, mapped
+from segrisk.processes import Died, Killed, mapped, together
 
 
 def square(number):
@@ -49,3 +51,65 @@ def test_nothing_gives_nothing_and_no_worker_is_refused():
     assert mapped(square, [], 2, quiet) == []
     with pytest.raises(ValueError, match="there must be at least 1 worker, got 0"):
         mapped(square, [1], 0, quiet)
+
+
+def member(rank, folder, what):
+    """One of two: it leaves its number, and ends as `what` says; the other would wait for long."""
+    (folder / f"{rank}.part").write_text(str(os.getpid()))
+    (folder / f"{rank}.part").rename(folder / str(rank))
+    if rank == 1 and what == "raises":
+        raise ValueError("no")
+    if rank == 1 and what == "is killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if what == "hears of it first":
+        # As from a connection that is closed before anybody else knows of the death.
+        if rank == 1:
+            time.sleep(0.2)
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise RuntimeError("connection closed by peer")
+    if what != "ends":
+        time.sleep(600)
+    return rank
+
+
+def pids(folder):
+    """The processes of the two, once they are there."""
+    deadline = time.monotonic() + 60
+    while not {"0", "1"} <= {path.name for path in folder.iterdir()}:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return [int((folder / rank).read_text()) for rank in "01"]
+
+
+def are_gone(pids):
+    deadline = time.monotonic() + 30
+    while any(Path(f"/proc/{pid}").exists() for pid in pids):
+        assert time.monotonic() < deadline, "a process is left"
+        time.sleep(0.01)
+    return True
+
+
+def test_those_that_work_together_return_by_rank(tmp_path):
+    assert together(member, 2, tmp_path, "ends") == [0, 1]
+    assert are_gone(pids(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("what", "raised"),
+    [("raises", ValueError), ("is killed", Killed), ("hears of it first", Killed)],
+)
+def test_one_that_fails_ends_the_others(tmp_path, what, raised):
+    began = time.monotonic()
+    with pytest.raises(raised, match="no" if raised is ValueError else None):
+        together(member, 2, tmp_path, what)
+    assert time.monotonic() - began < 60 and are_gone(pids(tmp_path))
+
+
+def test_those_whose_parent_is_killed_end(tmp_path):
+    parent = multiprocessing.get_context("spawn").Process(
+        target=together, args=(member, 2, tmp_path, "waits")
+    )
+    parent.start()
+    members = pids(tmp_path)
+    parent.kill()
+    assert are_gone(members)

@@ -6,10 +6,16 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Future,
+    ProcessPoolExecutor,
+    as_completed,
+    wait,
+)
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import parent_process
+from multiprocessing import connection, parent_process
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -19,6 +25,10 @@ R = TypeVar("R")
 @dataclass(frozen=True)
 class Died:
     """In place of a result: the process that worked on the item died, also when it was alone."""
+
+
+class Killed(Exception):
+    """A process died that others worked with, killed or out of memory: their work is lost too."""
 
 
 def enter() -> None:
@@ -52,6 +62,34 @@ def end(*pools: ProcessPoolExecutor) -> None:
     deadline = time.monotonic() + 5
     for process in processes:
         process.join(max(0.0, deadline - time.monotonic()))
+
+
+HEARD_SECONDS = 1.0
+"""Within which a death is known here that the companions of the dead have already heard of."""
+
+
+def together(function: Callable[..., R], count: int, *arguments: object) -> list[R]:
+    """`function(rank, *arguments)` in `count` processes at once, each of which needs the others.
+
+    What the first of them raises ends the others and is raised; `Killed` is raised where one dies.
+    """
+    pool = started(count)
+    members: list[multiprocessing.Process] = []
+    try:
+        futures = [pool.submit(function, rank, *arguments) for rank in range(count)]
+        members = list((pool._processes or {}).values())
+        for future in as_completed(futures):
+            future.result()
+        return [future.result() for future in futures]
+    except BrokenProcessPool as error:
+        raise Killed from error
+    except Exception as error:
+        # One that dies closes its connections, at which its companions may raise what they like.
+        if connection.wait([member.sentinel for member in members], HEARD_SECONDS):
+            raise Killed from error
+        raise
+    finally:
+        end(pool)
 
 
 def mapped(

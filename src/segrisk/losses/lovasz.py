@@ -137,9 +137,13 @@ class Lovasz(Loss):
                 "errors cannot be sorted across processes: pool the batch of one process, or "
                 "leave out exact=True and errors='hinge'"
             )
-        if across or not (self.exact or self.errors == "hinge" or voxels < SORTED_BELOW):
+        if across or not self.sorts(voxels):
             return self._compute_levels(batch, MANY if voxels >= MANY_FROM else FEW)
         return self._compute_sorted(batch)
+
+    def sorts(self, voxels: int) -> bool:
+        """Whether errors of images of so many voxels are sorted, not put into levels."""
+        return self.exact or self.errors == "hinge" or voxels < SORTED_BELOW
 
     def _compute_levels(self, batch: Batch, levels: int) -> Tensor:
         given = {"weight": batch.weight, "ignore": batch.ignore, "activation": batch.activation}

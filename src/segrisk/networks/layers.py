@@ -35,6 +35,18 @@ def parameters(module: nn.Module) -> int:
     return sum(tensor.numel() for tensor in module.parameters())
 
 
+def normalises_batches(network: Network, *, dimensions: int, channels: int) -> bool:
+    """Whether what a network makes of an image depends on the others of its batch.
+
+    >>> from segrisk.networks import Monai, UNet
+    >>> basic = Monai(network="BasicUNet", parameters={"norm": "batch"}, stride=16)
+    >>> [normalises_batches(one, dimensions=2, channels=1) for one in (UNet(), basic)]
+    [False, True]
+    """
+    module = network.build(dimensions=dimensions, channels=channels)
+    return any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in module.modules())
+
+
 def check(network: Network, *, size: Sequence[int], channels: int) -> None:
     """Refuse, in one line, a network that does not give logits (B, 1, *size) for such images.
 

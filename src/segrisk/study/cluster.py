@@ -31,7 +31,8 @@ from segrisk.study.mirror import working_folder
 from segrisk.study.plan import COMPONENTS, resolve_device
 from segrisk.study.remote import Remote
 from segrisk.study.store import Store, StoreError
-from segrisk.study.worker import Work, quiet, run_cell
+from segrisk.study.worker import Work, run_cell
+from segrisk.training.device import quiet
 
 OBJECT_STORE_BYTES = 100 * 2**20
 """Of a Ray that is started here: nothing but the description of a cell goes through it."""
@@ -160,10 +161,15 @@ def needed(given: resources.Resources, study: Study) -> dict[str, float]:
     >>> needed(resources.Resources(gpus=0.5), study)
     {'CPU': 4, 'GPU': 0.5}
     """
-    gpus = given.gpus
-    if gpus is None:
-        gpus = 1 if resolve_device(study.device) == "cuda" else 0
-    needs = {"CPU": given.cpus or study.threads, "GPU": gpus, "memory": given.memory}
+    on_gpus = study.devices if resolve_device(study.device) == "cuda" else 0
+    gpus = on_gpus if given.gpus is None else given.gpus
+    if on_gpus > 1 and gpus != on_gpus:
+        raise ConfigurationError(
+            f"'engine.resources.gpus': {gpus:g}, but with `devices: {study.devices}` each cell "
+            f"trains on {study.devices} GPUs: leave it out"
+        )
+    cpus = given.cpus or study.threads * study.devices
+    needs = {"CPU": cpus, "GPU": gpus, "memory": given.memory}
     return {name: amount for name, amount in needs.items() if amount}
 
 

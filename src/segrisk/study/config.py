@@ -205,6 +205,8 @@ class Study(Strict):
     threads: Positive = 1
     precision: Precision = "32-true"
     device: Device = "auto"
+    devices: Positive = 1
+    """How many devices each training is spread over."""
     compile: bool = False
     engine: AnyEngine | None = None
     """What runs the cells; it is no part of what they are."""
@@ -230,7 +232,10 @@ class Study(Strict):
     @model_serializer(mode="wrap")
     def _without_unset(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Studies from before these keys keep their record and the hash that they had."""
-        return {key: value for key, value in dump(self).items() if value or key not in LATER}
+        whole = {key: value for key, value in dump(self).items() if value or key not in LATER}
+        if self.devices == 1:
+            del whole["devices"]
+        return whole
 
     @field_validator("engine", mode="before")
     @classmethod
@@ -247,6 +252,19 @@ class Study(Strict):
             if names.count(name) > 1:
                 raise ValueError(f"'{name}' stands twice: each needs a name of its own")
         return given
+
+    @model_validator(mode="after")
+    def _devices_have_work(self) -> "Study":
+        if self.devices > 1 and self.device == "mps":
+            raise ValueError(f"devices: {self.devices}, but mps is one device: leave it out")
+        for name, task in self.tasks.items():
+            if task.schedule.batch_size < self.devices:
+                raise ValueError(
+                    f"devices: {self.devices} share each batch, and those of task '{name}' have "
+                    f"{task.schedule.batch_size}: give a batch_size of {self.devices} or more, "
+                    "best a multiple of it"
+                )
+        return self
 
     @model_validator(mode="after")
     def _decisions_have_losses(self) -> "Study":

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from segrisk.processes import Killed
 from segrisk.study.config import Study
 from segrisk.study.plan import Cell, resolve_device
 from segrisk.study.store import Store, StoreError
@@ -111,6 +112,7 @@ class Engine:
             threads=self.study.threads,
             precision=self.study.precision,
             device=resolve_device(self.study.device),
+            devices=self.study.devices,
             compile=self.study.compile,
             remote=self.store.url,
         )
@@ -118,6 +120,8 @@ class Engine:
     def _end(self, cell: Cell, error: BaseException | None) -> None:
         if isinstance(error, Interrupted):  # it goes on in the next run
             return
+        if isinstance(error, Killed):  # one of its processes
+            error = Lost("worker")
         if isinstance(error, Lost):
             self._lose(cell, error)
         elif error is not None:

@@ -8,6 +8,7 @@ from functools import partial
 
 import torch
 
+from segrisk.configuration import ConfigurationError
 from segrisk.processes import end, started
 from segrisk.study.config import Study
 from segrisk.study.engine import Lost
@@ -18,7 +19,8 @@ from segrisk.study.worker import Work, enter, run_cell
 class LocalPool:
     """`workers` processes that stay. The one that dies loses its own cell and no other.
 
-    With `gpus`, as CUDA_VISIBLE_DEVICES names them, each process sees one of them, in turn.
+    With `gpus`, as CUDA_VISIBLE_DEVICES names them, each process sees one of them, in turn; where a
+    cell trains on several, such as "0,1".
     """
 
     def __init__(self, workers: int, gpus: Sequence[str] = ()) -> None:
@@ -66,16 +68,28 @@ class LocalPool:
 
 def local_pool(study: Study, workers: int | None) -> LocalPool:
     """The processes that run `study` here, by default as many as this machine carries."""
-    gpus = visible_gpus() if resolve_device(study.device) == "cuda" else []
-    return LocalPool(workers or default_workers(study), gpus)
+    return LocalPool(workers or default_workers(study), _gpus_of_cells(study))
 
 
 def default_workers(study: Study) -> int:
-    """One worker for each GPU, else as many as the processors carry with the study's threads."""
+    """One worker for the GPUs of a cell, else as many as the processors carry with its threads."""
     device = resolve_device(study.device)
     if device != "cpu":
-        return max(1, len(visible_gpus())) if device == "cuda" else 1
-    return max(1, len(os.sched_getaffinity(0)) // study.threads)
+        return max(1, len(visible_gpus()) // study.devices) if device == "cuda" else 1
+    return max(1, len(os.sched_getaffinity(0)) // (study.threads * study.devices))
+
+
+def _gpus_of_cells(study: Study) -> list[str]:
+    """The GPUs that cells which run side by side have, each as many as it trains on."""
+    if resolve_device(study.device) != "cuda":
+        return []
+    names, each = visible_gpus(), study.devices
+    if len(names) < each and each > 1:
+        raise ConfigurationError(
+            f"'devices': {each}, but this machine shows {len(names)} GPU{'s' * (len(names) != 1)}: "
+            f"ask for no more, or run on one that has {each}"
+        )
+    return [",".join(names[i : i + each]) for i in range(0, len(names) - each + 1, each)]
 
 
 def visible_gpus() -> list[str]:

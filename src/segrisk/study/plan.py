@@ -14,7 +14,7 @@ from segrisk.data.phantoms import PHANTOMS, phantom_cases
 from segrisk.data.prepare import PreparedTask, prepare
 from segrisk.data.remember import prepare_folder
 from segrisk.files import digest
-from segrisk.networks.layers import check
+from segrisk.networks.layers import check, normalises_batches
 from segrisk.study.config import DecisionChoice, LossChoice, Study
 from segrisk.study.supervision import check_ignoring
 from segrisk.study.task import Task, task_folder
@@ -101,7 +101,19 @@ def prepare_tasks(study: Study, root: Path) -> dict[str, PreparedTask]:
             check(task.network, size=task.window, channels=prepared[name].channels)
         except ConfigurationError as error:
             raise ConfigurationError(f"'tasks.{name}.network': {error}") from error
+        if study.devices > 1 and resolve_device(study.device) == "cpu":
+            _check_norms(name, task, prepared[name].channels)
     return prepared
+
+
+def _check_norms(name: str, task: Task, channels: int) -> None:
+    """Refuse a network that normalises a batch which PyTorch cannot divide among processors."""
+    if normalises_batches(task.network, dimensions=len(task.window), channels=channels):
+        raise ConfigurationError(
+            f"'tasks.{name}.network': {task.network.described} has BatchNorm, which PyTorch "
+            "computes over several devices on GPUs alone: leave out `devices`, or normalise each "
+            "image by itself (InstanceNorm, GroupNorm)"
+        )
 
 
 def plan(study: Study, tasks: Mapping[str, PreparedTask]) -> list[Cell]:
@@ -148,6 +160,7 @@ def _cells(
         "device": device,
         "torch": torch.__version__,
         "components": {key: COMPONENTS[key] for key in TRAINED},
+        **({"devices": study.devices} if study.devices > 1 else {}),
         **({"compile": True} if study.compile else {}),
     }
     if task.patch is not None:

@@ -18,8 +18,9 @@ class Local(Strict):
 class Resources(Strict):
     """What a Ray cluster sets aside for each cell.
 
-    `cpus` are by default the study's threads, `gpus` 1 where it is trained on GPUs and else 0; a
-    fraction lets several cells share one GPU. `memory` is in bytes, or such as `8GiB`.
+    `cpus` are by default the study's threads on each of its devices, `gpus` its devices if these
+    are GPUs and else 0; a fraction lets several cells share one GPU. `memory` is in bytes, or such
+    as `8GiB`.
     """
 
     cpus: Annotated[float, Field(gt=0)] | None = None

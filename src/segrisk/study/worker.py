@@ -2,7 +2,6 @@
 
 import csv
 import io
-import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,10 +30,11 @@ from segrisk.study.status import told
 from segrisk.study.store import CELL, CHECKPOINT, CURVE, PROGRESS, SCORES, WEIGHTS, Store
 from segrisk.study.task import Task
 from segrisk.training import checkpoint
-from segrisk.training.device import make_reproducible
+from segrisk.training.device import make_reproducible, quiet
 from segrisk.training.examples import Examples, PatchExamples, Source
-from segrisk.training.fit import Epoch, Interrupted, Progress, State, Training, fit
+from segrisk.training.fit import Epoch, Interrupted, Progress, State, Training, fit, reached
 from segrisk.training.predict import Box, mask_at, predict, probabilities_at
+from segrisk.training.spread import spread
 from segrisk.training.timing import PHASES
 
 T = TypeVar("T")
@@ -56,22 +56,18 @@ class Work:
     threads: int
     precision: str
     device: str
+    devices: int = 1
     compile: bool = False
     remote: str | None = None
     """The URL that the store's folder mirrors, where it lies in object storage."""
 
 
-def enter(gpu: str | None = None) -> None:
-    """Prepare a fresh worker process; with `gpu`, that is the only one it sees."""
+def enter(gpus: str | None = None) -> None:
+    """Prepare a fresh worker process; with `gpus`, such as "0,1", those are all that it sees."""
     processes.enter()
-    if gpu is not None:  # before the first call of CUDA, which reads it once
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    if gpus is not None:  # before the first call of CUDA, which reads it once
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus
     quiet()
-
-
-def quiet() -> None:
-    """Keep Fabric from announcing each training."""
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 
 
 def run_cell(work: Work) -> None:
@@ -95,17 +91,8 @@ def run_cell(work: Work) -> None:
 def _train(work: Work, folder: Path) -> None:
     """Train; with a loss, predict and score the held-out cases as well."""
     cell, task = work.cell, _load(work.cell.data)
-    fabric = _fabric(work)
-    network = _network(work, task)
-    state = fit(
-        fabric,
-        network,
-        _loss(cell, task),
-        _examples(work, task),
-        _training(work),
-        checkpoint_path=folder / CHECKPOINT,
-        report=_Reporter(folder, work),
-    )
+    fabric, network = _fabric(work), _network(work, task)
+    state = _fit(work, folder, fabric, network) if work.devices == 1 else _fit_spread(work, folder)
     _write_curve(folder / CURVE, state.curve)
     write_json(folder / "effort.json", _effort(state))
     assert state.by_loss is not None and state.by_dice is not None
@@ -118,6 +105,32 @@ def _train(work: Work, folder: Path) -> None:
         network.load_state_dict(state.by_loss.weights)
         values = _in_run(work, _surrogates(work, fabric, network))
         write_scores(folder / "surrogates.csv", _scores(cell, task, values))
+
+
+def _fit(work: Work, folder: Path, fabric: Fabric, network: nn.Module) -> State:
+    task = _load(work.cell.data)
+    return fit(
+        fabric,
+        network,
+        _loss(work.cell, task),
+        _examples(work, task),
+        _training(work),
+        checkpoint_path=folder / CHECKPOINT,
+        report=_Reporter(folder, work),
+    )
+
+
+def _fit_spread(work: Work, folder: Path) -> State:
+    """Train in a process for each device; what they come to is in the last checkpoint."""
+    how = {"accelerator": work.device, "precision": work.precision}
+    spread(_fit_part, work, folder, devices=work.devices, **how)
+    return reached(folder / CHECKPOINT)
+
+
+def _fit_part(fabric: Fabric, work: Work, folder: Path) -> None:
+    """Train as one of several processes."""
+    make_reproducible(work.threads)
+    _fit(work, folder, fabric, _network(work, _load(work.cell.data)))
 
 
 def _decide(work: Work, folder: Path) -> None:

@@ -7,9 +7,13 @@ import numpy as np
 import torch
 
 
-def seed_everything(seed: int, epoch: int) -> None:
-    """Set every generator from (seed, epoch): between epochs nothing of them needs saving."""
-    drawn = int(np.random.SeedSequence((seed, epoch, 1)).generate_state(1)[0])
+def seed_everything(seed: int, epoch: int, rank: int = 0) -> None:
+    """Set every generator from (seed, epoch): between epochs nothing of them needs saving.
+
+    Of several processes, which have different images, each draws numbers of its own.
+    """
+    words = (seed, epoch, 1) if rank == 0 else (seed, epoch, 1, rank)
+    drawn = int(np.random.SeedSequence(words).generate_state(1)[0])
     random.seed(drawn)
     np.random.seed(drawn)
     torch.manual_seed(drawn)
@@ -29,7 +33,8 @@ def drawn_so_far() -> dict[str, Any]:
         "python": random.getstate(),
         "numpy": (name, keys.tolist(), *rest),
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        # Its own device alone: of several processes each would enter the GPUs of all.
+        "cuda": [torch.cuda.get_rng_state()] if torch.cuda.is_available() else [],
     }
 
 
@@ -39,4 +44,4 @@ def take_up(state: dict[str, Any]) -> None:
     np.random.set_state(state["numpy"])
     torch.set_rng_state(state["torch"])
     if state["cuda"]:
-        torch.cuda.set_rng_state_all(state["cuda"])
+        torch.cuda.set_rng_state(state["cuda"][0])

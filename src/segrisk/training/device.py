@@ -1,5 +1,7 @@
 """What a training does differently on each kind of device, decided in one place."""
 
+import logging
+
 import torch
 from torch import Tensor
 
@@ -13,6 +15,11 @@ def make_reproducible(threads: int) -> None:
     torch.use_deterministic_algorithms(True, warn_only=True)
     # Otherwise PyTorch fills every new tensor with NaN first, to show who reads it unwritten.
     torch.utils.deterministic.fill_uninitialized_memory = False
+
+
+def quiet() -> None:
+    """Keep Fabric from announcing each training."""
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 
 
 def threads_ahead(device: torch.device) -> int:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from segrisk.training.augment import Draw, draw, reach, within
 from segrisk.training.config import Augmentation, Patches
+from segrisk.training.labels import widened
 from segrisk.training.patches import corner, read
 from segrisk.training.predict import batches, slide
 
@@ -24,6 +25,8 @@ Without augmentation there are no draws: the images are not even resampled.
 
 Part = tuple[Tensor, Tensor]
 """Logits (B, 1, *space) and targets of some cases."""
+
+EVERY = slice(None)
 
 
 class Source(Protocol):
@@ -43,8 +46,10 @@ class Source(Protocol):
     ) -> Batch:
         """Images and targets of some items, and their changes: functions of (seed, epoch, item)."""
 
-    def validated(self, network: nn.Module, batch: int, device: torch.device) -> Iterator[Part]:
-        """All validation cases, whole, with what the network makes of them."""
+    def validated(
+        self, network: nn.Module, batch: int, device: torch.device, which: slice = EVERY
+    ) -> Iterator[Part]:
+        """`which` parts of the validation cases, whole, with what the network makes of them."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +80,13 @@ class Examples:
         draws = [draw(augmentation, shape, seed=seed, epoch=epoch, case=item) for item in items]
         return *self._part(items), draws
 
-    def validated(self, network: nn.Module, batch: int, device: torch.device) -> Iterator[Part]:
+    def validated(
+        self, network: nn.Module, batch: int, device: torch.device, which: slice = EVERY
+    ) -> Iterator[Part]:
         """The validation cases, in batches."""
-        for part in batches(self.validation, batch):
+        for part in list(batches(self.validation, batch))[which]:
             images, targets = self._part(part)
-            yield network(images.to(device)).float(), targets.to(device)
+            yield widened(network(images.to(device))), targets.to(device)
 
     def _part(self, items: Sequence[int]) -> tuple[Tensor, Tensor]:
         images = torch.from_numpy(self.images[list(items)])
@@ -137,9 +144,11 @@ class PatchExamples:
         image, target = (torch.from_numpy(np.stack(arrays)) for arrays in (images, targets))
         return image, target.float(), draws
 
-    def validated(self, network: nn.Module, batch: int, device: torch.device) -> Iterator[Part]:
+    def validated(
+        self, network: nn.Module, batch: int, device: torch.device, which: slice = EVERY
+    ) -> Iterator[Part]:
         """The validation cases, one at a time."""
-        for case in self.validation:
+        for case in self.validation[which]:
             logits = slide(network, self.images[case], self.patches, batch, device)
             target = torch.from_numpy(np.concatenate(self._parts(case))).float()
             yield logits[None].to(device), target[None].to(device)

@@ -21,8 +21,9 @@ from segrisk.training.chance import drawn_so_far, seed_everything, take_up
 from segrisk.training.config import Augmentation, Phase
 from segrisk.training.device import pinned, threads_ahead
 from segrisk.training.examples import Source
-from segrisk.training.labels import cost, masses
+from segrisk.training.labels import cost, masses, widened
 from segrisk.training.predict import batches
+from segrisk.training.ranks import cost_of_batch, in_turn, of_all, share, with_common_norms
 from segrisk.training.timing import Laps, clock_of
 
 
@@ -107,7 +108,8 @@ class Interrupted(Exception):
 
 
 Report = Callable[[Progress], None]
-"""Told of every step; it may raise `Interrupted`, and the training is saved after that step."""
+"""Told of every step, by the first process alone; it may raise `Interrupted`, and the training is
+saved after that step."""
 
 
 def fit(
@@ -125,7 +127,10 @@ def fit(
     The state is saved to `checkpoint_path` after an epoch, after each where that is cheap, and
     after the step at which `report` raises `Interrupted`, which is raised on; where the file
     exists, training goes on from it and ends with the same bits as if it had never stopped.
+
+    Of several processes each calls this alike, and batches are divided among them: see `ranks`.
     """
+    network = with_common_norms(fabric, network)
     laps = Laps(clock_of(fabric.device))
     precision = fabric.strategy.precision
     optimizer = torch.optim.Adam(network.parameters(), training.phase.learning_rate)
@@ -139,10 +144,10 @@ def fit(
         stateful["precision"] = precision
     saver = checkpoint.Saver(checkpoint_path)
     if checkpoint_path.exists():
-        state = _restore(checkpoint_path, stateful, fabric.device)
+        state = _restore(checkpoint_path, stateful, fabric.device, fabric.global_rank)
     else:
         state = State()
-        seed_everything(training.seed, epoch=0)
+        seed_everything(training.seed, 0, fabric.global_rank)
         _observe(state, fabric, model, loss, examples, training, train_loss=math.nan, rate=0.0)
         scheduler.step(state.curve[0].validation_loss)
         laps.end("validation")
@@ -154,13 +159,15 @@ def fit(
             )
         except Interrupted:
             state.spend(laps.read())
-            saver.save(_saved(state, stateful, chance=drawn_so_far()))
+            chance = of_all(fabric, drawn_so_far())
+            if fabric.is_global_zero:
+                saver.save(_saved(state, stateful, chance))
             raise
         _observe(state, fabric, model, loss, examples, training, train_loss, rate)
         scheduler.step(state.curve[-1].validation_loss)
         laps.end("validation")
         state.spend(laps.read())
-        if finished(state, training.phase) or saver.is_due():
+        if fabric.is_global_zero and (finished(state, training.phase) or saver.is_due()):
             saver.save(_saved(state, stateful))
         laps.end("bookkeeping")
     state.spend(laps.read())
@@ -195,7 +202,7 @@ def _train_epoch(
     # Every source of chance is set from (seed, epoch), so that nothing of it needs saving between
     # epochs: the sampler, the augmentation in `draw`, what a network or a user's loss may draw.
     epoch = state.epoch + 1
-    seed_everything(training.seed, epoch)
+    seed_everything(training.seed, epoch, fabric.global_rank)
     order = np.random.default_rng((training.seed, epoch)).permutation(examples.train).tolist()
     parts = list(batches(order, training.batch_size))
     values = state.under_way
@@ -203,9 +210,10 @@ def _train_epoch(
     if state.chance is not None:
         take_up(state.chance)
         state.chance = None
+    shares = [share(fabric, part) for part in parts[begun:]]
     prepare = partial(_prepared, fabric.device, examples, training, epoch)
     model.train()
-    with closing(ahead(prepare, parts[begun:], threads_ahead(fabric.device))) as prepared:
+    with closing(ahead(prepare, shares, threads_ahead(fabric.device))) as prepared:
         for step, batch in enumerate(prepared, start=begun + 1):
             images, targets, changes = fabric.to_device(batch)
             laps.end("data")
@@ -213,9 +221,9 @@ def _train_epoch(
                 images, targets = apply(changes, images, targets)
             laps.end("augmentation")
             optimizer.zero_grad()
-            logits = model(images).float()
+            logits = widened(model(images))
             laps.end("forward")
-            value = cost(loss, logits, targets)
+            value = cost_of_batch(fabric, loss, logits, targets, len(parts[step - 1]))
             laps.end("loss")
             fabric.backward(value)
             laps.end("backward")
@@ -223,10 +231,23 @@ def _train_epoch(
             laps.end("optimizer")
             values.append(value.detach())
             curve = tuple(state.curve)
-            report(Progress(epoch, training.phase.max_epochs, step, len(parts), curve))
+            progress = Progress(epoch, training.phase.max_epochs, step, len(parts), curve)
+            _report(fabric, report, progress)
             laps.end("bookkeeping")
     state.under_way = []
     return _mean(values, [len(part) for part in parts])
+
+
+def _report(fabric: Fabric, report: Report, progress: Progress) -> None:
+    """Tell of a step in the first process; if that raises `Interrupted`, all raise it."""
+    is_to_stop = False
+    if fabric.is_global_zero:
+        try:
+            report(progress)
+        except Interrupted:
+            is_to_stop = True
+    if fabric.broadcast(is_to_stop):
+        raise Interrupted
 
 
 def _prepared(
@@ -255,12 +276,14 @@ def _evaluate(
 ) -> tuple[float, float]:
     """The mean loss and the mean Dice score over the validation cases, as the network sees them."""
     model.eval()
-    values, counts, scores = [], [], []
-    for logits, targets in examples.validated(model, batch_size, fabric.device):
-        values.append(cost(loss, logits, targets))
-        counts.append(len(logits))
-        scores.append(dice(masses(logits, targets)))
-    return _mean(values, counts), float(torch.cat(scores).cpu().double().mean())
+    which = slice(fabric.global_rank, None, fabric.world_size)
+    own = [
+        (cost(loss, logits, targets), dice(masses(logits, targets)))
+        for logits, targets in examples.validated(model, batch_size, fabric.device, which)
+    ]
+    parts = in_turn(fabric, [(value.cpu(), score.cpu()) for value, score in own])
+    values, scores = zip(*parts, strict=True)
+    return _mean(values, [len(score) for score in scores]), float(torch.cat(scores).double().mean())
 
 
 def _observe(
@@ -294,9 +317,9 @@ def _observe(
 
 
 def _saved(
-    state: State, stateful: dict[str, Any], chance: dict[str, Any] | None = None
+    state: State, stateful: dict[str, Any], chance: list[dict[str, Any]] | None = None
 ) -> dict[str, Any]:
-    """What a checkpoint holds; `chance` in the midst of an epoch alone."""
+    """What a checkpoint holds; `chance`, by process, in the midst of an epoch alone."""
     return {
         "curve": [asdict(epoch) for epoch in state.curve],
         "by_loss": vars(state.by_loss),
@@ -309,10 +332,17 @@ def _saved(
     }
 
 
-def _restore(path: Path, stateful: dict[str, Any], device: torch.device) -> State:
+def reached(path: Path) -> State:
+    """What a training came to that saved itself at `path`."""
+    return _restore(path, {}, torch.device("cpu"), rank=0)
+
+
+def _restore(path: Path, stateful: dict[str, Any], device: torch.device, rank: int) -> State:
     saved = checkpoint.load(path)
     for name, part in stateful.items():
         part.load_state_dict(saved[name])
+    # Older versions wrote that of one process, as it is.
+    chance = saved.get("chance")
     return State(
         curve=[Epoch(**epoch) for epoch in saved["curve"]],
         by_loss=Best(**saved["by_loss"]),
@@ -321,5 +351,5 @@ def _restore(path: Path, stateful: dict[str, Any], device: torch.device) -> Stat
         # A training that an older version began goes on.
         phases=saved.get("phases", {}),
         under_way=[value.to(device) for value in saved.get("under_way", [])],
-        chance=saved.get("chance"),
+        chance=chance[rank] if isinstance(chance, list) else chance,
     )

@@ -24,6 +24,15 @@ def split(targets: Tensor) -> tuple[Tensor, Tensor | None]:
     return targets[:, :1], targets[:, 1:] == 0
 
 
+def widened(logits: Tensor) -> Tensor:
+    """Logits in float32 or better, as losses get them.
+
+    >>> [str(widened(torch.zeros(1, dtype=kind)).dtype) for kind in (torch.bfloat16, torch.double)]
+    ['torch.float32', 'torch.float64']
+    """
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+
 def cost(loss: Callable[..., Tensor], logits: Tensor, targets: Tensor) -> Tensor:
     """What a loss says of logits; it gets a `mask` only where some voxels count for nothing.
 
