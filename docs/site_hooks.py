@@ -9,24 +9,10 @@ from typing import Any
 
 from latex2mathml.converter import convert
 
-CODE = re.compile(r"^```(?!math$)[^\n]*\n.*?^```$", re.DOTALL | re.MULTILINE)
-EQUATION = re.compile(r"^```math\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 WITHIN = re.compile(r"\$`([^`\n]+)`\$")
 OUTSIDE = re.compile(r"(?<!!)\[([^\]]+)\]\(\.\./[^)]*\)")
 """In a page at the top, a link to a file beside docs/: GitHub has it, the site has not."""
-
-
-def with_mathml(text: str) -> str:
-    """The equations of some Markdown as MathML.
-
-    >>> with_mathml("half is $`1/2`$")[:40]
-    'half is <math xmlns="http://www.w3.org/1'
-    """
-    text = EQUATION.sub(
-        lambda found: f'<div class="equation">{convert(found[1].strip(), display="block")}</div>',
-        text,
-    )
-    return WITHIN.sub(lambda found: convert(found[1]), text)
 
 
 def for_the_site(text: str, page: str) -> str:
@@ -34,18 +20,26 @@ def for_the_site(text: str, page: str) -> str:
 
     >>> for_the_site("[`run.sh`](../deploy/run.sh), [losses](losses.md)", "studies.md")
     '`run.sh`, [losses](losses.md)'
-    >>> for_the_site("[losses](../losses.md)", "reference/losses.md")
-    '[losses](../losses.md)'
+    >>> for_the_site("[losses](../losses.md): $`1/2`$", "reference/losses.md")[:50]
+    '[losses](../losses.md): <math xmlns="http://www.w3'
     """
 
-    def changed(prose: str) -> str:
-        return with_mathml(prose if "/" in page else OUTSIDE.sub(r"\1", prose))
+    def prose(piece: str) -> str:
+        piece = piece if "/" in page else OUTSIDE.sub(r"\1", piece)
+        return WITHIN.sub(lambda found: convert(found[1]), piece)
 
     pieces, end = [], 0
-    for code in CODE.finditer(text):
-        pieces += [changed(text[end : code.start()]), code[0]]
-        end = code.end()
-    return "".join([*pieces, changed(text[end:])])
+    for fence in FENCE.finditer(text):
+        pieces += [prose(text[end : fence.start()]), _block(*fence.groups()) or fence[0]]
+        end = fence.end()
+    return "".join([*pieces, prose(text[end:])])
+
+
+def _block(language: str, content: str) -> str | None:
+    """An equation that stands by itself; None for code."""
+    if language != "math":
+        return None
+    return f'<div class="equation">{convert(content.strip(), display="block")}</div>'
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
