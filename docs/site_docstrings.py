@@ -9,16 +9,7 @@ EXAMPLE = re.compile(r"^>>> .*(?:\n(?!\n).+)*", re.MULTILINE)
 
 
 def with_blocks(text: str) -> str:
-    """Markdown would take `>>>` for a quotation.
-
-    >>> print(with_blocks("Adds.\\n\\n>>> 1 + 1\\n2").replace("`", "'"))
-    Adds.
-    <BLANKLINE>
-    '''pycon
-    >>> 1 + 1
-    2
-    '''
-    """
+    """A docstring whose examples are blocks: Markdown would take `>>>` for a quotation."""
     return EXAMPLE.sub(lambda found: f"```pycon\n{found[0]}\n```", text)
 
 
