@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 PEERS := $(VENV)/peers
 
-.PHONY: study test test-all check bench bench-cost bench-compare bench-statistics bench-train
+.PHONY: study test test-all docs check bench bench-cost bench-compare bench-statistics bench-train
 
 study: $(READY)
 	$(BIN)/segrisk study run studies/quick.yaml --out results/quick
@@ -15,6 +15,9 @@ test: $(READY)
 
 test-all: $(READY)
 	$(BIN)/python -m pytest
+
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 bench: $(PEERS)
 	PYTHONPATH=$(PEERS) $(BIN)/python benchmarks/losses.py --device $(or $(DEVICE),cpu)

@@ -1,5 +1,6 @@
 """A LightningModule with soft Dice and a score whose empty masks have a convention."""
 
+# %%
 import pytorch_lightning as pl
 import torch
 from torch import nn
@@ -9,6 +10,7 @@ from segrisk.integrations.torchmetrics import OverlapScore
 from segrisk.losses import CrossEntropy, SoftDice
 
 
+# %%
 class Segmenter(pl.LightningModule):
     def __init__(self):
         super().__init__()
@@ -31,6 +33,7 @@ class Segmenter(pl.LightningModule):
         return torch.optim.Adam(self.parameters(), lr=0.01)
 
 
+# %%
 def loader(size, seed):
     generator = torch.Generator().manual_seed(seed)
     labels = torch.zeros(size, 32, 32, dtype=torch.long)
@@ -42,6 +45,7 @@ def loader(size, seed):
     return DataLoader(TensorDataset(images, labels), batch_size=8)
 
 
+# %%
 pl.seed_everything(0)
 trainer = pl.Trainer(
     max_epochs=12,

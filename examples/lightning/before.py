@@ -1,5 +1,6 @@
 """A LightningModule with cross-entropy and torchmetrics' Dice."""
 
+# %%
 import pytorch_lightning as pl
 import torch
 from torch import nn
@@ -7,6 +8,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from torchmetrics.segmentation import DiceScore
 
 
+# %%
 class Segmenter(pl.LightningModule):
     def __init__(self):
         super().__init__()
@@ -29,6 +31,7 @@ class Segmenter(pl.LightningModule):
         return torch.optim.Adam(self.parameters(), lr=0.01)
 
 
+# %%
 def loader(size, seed):
     generator = torch.Generator().manual_seed(seed)
     labels = torch.zeros(size, 32, 32, dtype=torch.long)
@@ -40,6 +43,7 @@ def loader(size, seed):
     return DataLoader(TensorDataset(images, labels), batch_size=8)
 
 
+# %%
 pl.seed_everything(0)
 trainer = pl.Trainer(
     max_epochs=12,

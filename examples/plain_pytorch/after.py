@@ -1,5 +1,6 @@
 """Training in plain PyTorch with soft Dice, scored image by image."""
 
+# %%
 import torch
 from torch import nn
 
@@ -13,15 +14,18 @@ masks = ((row - centre[:, 0]) ** 2 + (column - centre[:, 1]) ** 2 < radius**2).l
 images = masks + 0.7 * torch.randn(masks.shape)
 train, valid = slice(0, 30), slice(30, 40)
 
+# %%
 network = nn.Sequential(nn.Conv2d(1, 8, 5, padding=2), nn.ReLU(), nn.Conv2d(8, 1, 5, padding=2))
 optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
 criterion = 0.5 * CrossEntropy() + SoftDice()
 
+# %%
 for _ in range(80):
     optimizer.zero_grad()
     criterion(network(images[train]), masks[train]).backward()
     optimizer.step()
 
+# %%
 with torch.no_grad():
     predicted = network(images[valid]) > 0
     score = OverlapScore("dice")(predicted, masks[valid])

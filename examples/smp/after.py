@@ -1,5 +1,6 @@
 """segmentation_models_pytorch with a loss of each image, as the score is."""
 
+# %%
 import segmentation_models_pytorch as smp
 import torch
 
@@ -13,15 +14,18 @@ masks = ((row - centre[:, 0]) ** 2 + (column - centre[:, 1]) ** 2 < radius**2).l
 images = masks + 0.5 * torch.randn(masks.shape)
 train, valid = slice(0, 12), slice(12, 16)
 
+# %%
 network = smp.Unet("resnet18", encoder_weights=None, in_channels=1, classes=1)
 optimizer = torch.optim.Adam(network.parameters(), lr=0.002)
 criterion = SoftJaccard()
 
+# %%
 for _ in range(15):
     optimizer.zero_grad()
     criterion(network(images[train]), masks[train]).backward()
     optimizer.step()
 
+# %%
 network.eval()
 with torch.no_grad():
     predicted = network(images[valid]) > 0

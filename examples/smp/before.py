@@ -1,5 +1,6 @@
 """segmentation_models_pytorch with its own loss and score."""
 
+# %%
 import segmentation_models_pytorch as smp
 import torch
 
@@ -10,15 +11,18 @@ masks = ((row - centre[:, 0]) ** 2 + (column - centre[:, 1]) ** 2 < radius**2).l
 images = masks + 0.5 * torch.randn(masks.shape)
 train, valid = slice(0, 12), slice(12, 16)
 
+# %%
 network = smp.Unet("resnet18", encoder_weights=None, in_channels=1, classes=1)
 optimizer = torch.optim.Adam(network.parameters(), lr=0.002)
 criterion = smp.losses.DiceLoss(smp.losses.BINARY_MODE, from_logits=True)
 
+# %%
 for _ in range(15):
     optimizer.zero_grad()
     criterion(network(images[train]), masks[train]).backward()
     optimizer.step()
 
+# %%
 network.eval()
 with torch.no_grad():
     predicted = network(images[valid]) > 0

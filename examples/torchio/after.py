@@ -1,5 +1,6 @@
 """TorchIO's patches and transforms with a loss that knows what an absent class costs."""
 
+# %%
 import torch
 import torchio as tio
 from torch import nn
@@ -19,10 +20,12 @@ for _ in range(8):
 transform = tio.Compose([tio.ZNormalization(), tio.RandomFlip(axes=(0, 1, 2))])
 loader = tio.SubjectsLoader(tio.SubjectsDataset(subjects, transform=transform), batch_size=4)
 
+# %%
 network = nn.Sequential(nn.Conv3d(1, 8, 3, padding=1), nn.ReLU(), nn.Conv3d(8, 2, 3, padding=1))
 optimizer = torch.optim.Adam(network.parameters(), lr=0.02)
 criterion = SoftDice()
 
+# %%
 for _ in range(12):
     for batch in loader:
         optimizer.zero_grad()

@@ -1,5 +1,6 @@
 """TorchIO's patches and transforms with the soft Dice of its tutorial."""
 
+# %%
 import torch
 import torchio as tio
 from torch import nn
@@ -17,6 +18,7 @@ for _ in range(8):
 transform = tio.Compose([tio.ZNormalization(), tio.RandomFlip(axes=(0, 1, 2)), tio.OneHot(2)])
 loader = tio.SubjectsLoader(tio.SubjectsDataset(subjects, transform=transform), batch_size=4)
 
+# %%
 network = nn.Sequential(nn.Conv3d(1, 8, 3, padding=1), nn.ReLU(), nn.Conv3d(8, 2, 3, padding=1))
 optimizer = torch.optim.Adam(network.parameters(), lr=0.02)
 
@@ -29,6 +31,7 @@ def criterion(logits, target):
     return 1 - ((2 * tp + 1e-8) / (2 * tp + fp + fn + 1e-8)).mean()
 
 
+# %%
 for _ in range(12):
     for batch in loader:
         optimizer.zero_grad()

@@ -248,5 +248,13 @@ def weighted_hamming(gamma: float) -> Similarity:
 
 
 SIMILARITIES = {
-    similarity.name: similarity for similarity in (dice, jaccard, hamming, kappa, clipped_hamming)
+    similarity.name: similarity
+    for similarity in (
+        dice,
+        jaccard,
+        hamming,
+        kappa,
+        clipped_hamming,
+    )
 }
+"""Those without parameters, by the names that files and the command line give them."""

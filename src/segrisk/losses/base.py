@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from segrisk.losses.door import Activation, Batch, prepare
 
 Family = Literal["pixel", "metric", "other"]
+"""What a loss adds up: voxels, a score of whole images, or something else."""
 
 
 class Loss(nn.Module):

@@ -5,6 +5,7 @@ import numpy as np
 from segrisk.similarity import Similarity, confusion, dice, jaccard
 
 METRICS: dict[str, Similarity] = {"dice": dice, "jaccard": jaccard}
+"""What `score` gives, by name."""
 
 
 def score(mask: np.ndarray, target: np.ndarray) -> dict[str, float]:

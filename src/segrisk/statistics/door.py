@@ -13,6 +13,7 @@ Unit = Literal["case", "group_mean"]
 Table = TypeVar("Table", GroupSums, GroupTable)
 
 MEAN_OVER: dict[str, str] = {"case": "cases", "group_mean": "group means"}
+"""How texts name what each unit's mean is taken over."""
 
 Better = Literal["higher", "lower"]
 """Which values of a metric are better: higher for Dice, lower for distances."""

@@ -12,6 +12,7 @@ from segrisk.statistics.groups import case_groups, group_ranks
 from segrisk.statistics.intervals import check_groups, check_level, standard_error
 
 ONE_SEED = "With one seed the tests speak of these trained models, not of the losses in general."
+"""What reports say where each loss was trained once."""
 
 
 @dataclass(frozen=True)
