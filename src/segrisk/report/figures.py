@@ -9,6 +9,7 @@ import altair as alt
 import numpy as np
 
 from segrisk.files import write_bytes, write_text
+from segrisk.report.risks import dice_and_jaccard
 from segrisk.report.sizes import Curve
 from segrisk.report.styles import INK, LINE, PAPER, SOFT, styles
 from segrisk.report.summary import Summary
@@ -217,18 +218,19 @@ def figure_dice_jaccard(summary: Summary) -> alt.LayerChart:
 
     One point for each seed: means over seeds do not lie on the curve.
     """
-    scores = {
-        (s.metric, s.model, s.task, s.label, s.case, s.seed): s.value
-        for s in summary.results.scores
-    }
+    masks, jaccard = dice_and_jaccard(summary.results.scores)
+    if len(masks) > POINTS:
+        chosen = np.sort(np.random.default_rng(0).choice(len(masks), POINTS, replace=False))
+        masks, jaccard = masks.take(chosen), jaccard[chosen]
     rows = [
-        {"model": summary.labels[model], "dice": value, "jaccard": scores["jaccard", model, *mask]}
-        for (metric, model, *mask), value in scores.items()
-        if metric == "dice"
+        {"model": summary.labels[model], "dice": d, "jaccard": j}
+        for model, d, j in zip(
+            masks.text("model").values(),
+            masks.numbers("value").tolist(),
+            jaccard.tolist(),
+            strict=True,
+        )
     ]
-    if len(rows) > POINTS:
-        chosen = np.random.default_rng(0).choice(len(rows), POINTS, replace=False)
-        rows = [rows[index] for index in sorted(chosen)]
     grid = [{"dice": d, "jaccard": d / (2 - d)} for d in np.linspace(0, 1, 101).tolist()]
     x = alt.X("dice:Q", title="Dice score D", scale=alt.Scale(domain=[0, 1]))
     y = alt.Y("jaccard:Q", title="Jaccard index J", scale=alt.Scale(domain=[0, 1]))

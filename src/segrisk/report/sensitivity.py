@@ -1,18 +1,20 @@
 """Whether a conclusion hangs on what empty masks score."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
+from segrisk.frames import Frame
 from segrisk.report.pairs import Pair
 from segrisk.report.results import Alternative, Results, metric_named
 from segrisk.report.tasks import Scores, TaskInfo, by_case
-from segrisk.scores import Score
+from segrisk.scores import ScoreFrame
 from segrisk.statistics import Unit, case_weights, holm, max_t
 
 NAN = float("nan")
+NO_SIZES = np.empty(0)
 
 EMPTY_REFERENCES: Mapping[str, Mapping[float, float]] = {
     "both masks empty: left out (as nnU-Net)": {1.0: NAN},
@@ -72,18 +74,31 @@ def sensitivity(
 
 def _overlap_conventions(results: Results) -> Iterator[Alternative]:
     """The conventions for overlap, where every score at an empty reference is 0 or 1."""
-    empty = {(info.task, info.case, info.label) for info in results.cases if not info.fraction}
-    own = [
-        score
-        for score in results.scores
-        if score.metric == results.plan.primary
-        and {(score.task, score.case, ""), (score.task, score.case, score.label)} & empty
-    ]
+    own = results.scores.where(metric=results.plan.primary)
+    own = own.take(_at_empty(results, own))
+    values = own.numbers("value")
     is_overlap = metric_named(results.plan.primary).better == "higher"
-    if is_overlap and all(score.value in (0, 1) for score in own):
+    if is_overlap and np.isin(values, (0, 1)).all():
         for name, becomes in EMPTY_REFERENCES.items():
-            scores = (replace(score, value=becomes.get(score.value, score.value)) for score in own)
-            yield Alternative(name, tuple(scores))
+            changed = values.copy()
+            for value, other in becomes.items():
+                changed[values == value] = other
+            yield Alternative(name, own.replaced(value=changed))
+
+
+def _at_empty(results: Results, scores: ScoreFrame) -> np.ndarray:
+    """Which scores (rows,) are of a reference without an object."""
+    empty = results.cases.take(results.cases.numbers("fraction") == 0)
+    names, labels = empty.text("case").names, ("", *results.scores.text("label").names)
+    tasks = empty.text("task").names
+    held = np.zeros((len(tasks) + 1, len(names) + 1, len(labels) + 1), dtype=bool)
+    held[
+        empty.text("task").places(tasks),
+        empty.text("case").places(names),
+        empty.text("label").places(labels),
+    ] = True
+    own = held[scores.text("task").places(tasks), scores.text("case").places(names)]
+    return own[:, 0] | own[np.arange(len(own)), scores.text("label").places(labels)]
 
 
 def _changed(
@@ -93,23 +108,21 @@ def _changed(
 
     With the tasks that this is of: what the convention in force leaves out is back in them.
     """
-
-    def key(score: Score) -> tuple[str, str, str, str, int]:
-        return score.task, score.label, score.case, score.model, score.seed
-
-    both = {
-        key(score): score
-        for score in (*results.scores, *alternative.scores)
-        if score.metric == results.plan.primary
-    }
-    groups: dict[tuple[str, str], dict[str, str]] = {(t.task, t.label): {} for t in tasks}
-    for score in both.values():
-        groups[score.task, score.label][score.case] = score.group
+    primary = results.plan.primary
+    before = results.scores.where(metric=primary)
+    both = Frame.joined([before, alternative.scores.where(metric=primary)])
+    keys = both.keys("task", "label", "case", "model", "seed")
+    _, last = np.unique(keys[::-1], return_index=True)
+    # The convention's own scores stand below those in force, and replace them.
+    both = both.take(np.sort(len(keys) - 1 - last))
     there = []
     for task in tasks:
-        own = dict(sorted(groups[task.task, task.label].items()))
-        there.append(replace(task, cases=tuple(own), groups=tuple(own.values()), fractions=()))
-    return there, by_case(there, both.values())
+        own = both.where(task=task.task, label=task.label)
+        _, first = np.unique(own.text("case").codes, return_index=True)
+        own = own.take(first)
+        names, groups = own.text("case").values(), own.text("group").values()
+        there.append(TaskInfo(task.name, names, groups, NO_SIZES, task.task, task.label, task.unit))
+    return there, by_case(there, both)
 
 
 def _moves(
@@ -122,8 +135,10 @@ def _moves(
     """Whether a model's scores on the task are others; where one is left out it is NaN in both."""
     if key[0] != task.name:
         return False
-    before = dict(zip(task.cases, scores[key], strict=True))
-    own = np.array([before.get(case, NAN) for case in there.cases])
+    own = scores[key]
+    if tuple(task.cases) != tuple(there.cases):
+        before = dict(zip(task.cases, own, strict=True))
+        own = np.array([before.get(case, NAN) for case in there.cases])
     return not np.array_equal(own, changed, equal_nan=True)
 
 
@@ -133,11 +148,11 @@ def _tests(results: Results, tasks: Iterable[TaskInfo], changed: Scores) -> Test
     for task in tasks:
         columns = _columns(results, task, changed)
         kept = _kept_of_all(results, task, changed)
-        groups = [group for group, is_kept in zip(task.groups, kept, strict=True) if is_kept]
+        groups = task.group_of[kept]
         differences = {
             (a, b): columns[a][kept] - columns[b][kept] for a, b in combinations(columns, 2)
         }
-        if differences and groups:
+        if differences and len(groups):
             found = max_t(
                 differences, groups, resamples=plan.resamples, seed=plan.seed, unit=task.unit
             )
@@ -187,8 +202,8 @@ def _means_kept(results: Results, task: TaskInfo, changed: Scores) -> dict[str, 
 
 def _mean_kept(values: np.ndarray, task: TaskInfo) -> float:
     kept = ~np.isnan(values)
-    return _mean(values[kept], np.array(task.groups)[kept].tolist(), task.unit)
+    return _mean(values[kept], task.group_of[kept], task.unit)
 
 
-def _mean(values: np.ndarray, groups: Sequence[str], unit: Unit) -> float:
-    return float(np.average(values, weights=case_weights(groups, unit))) if groups else NAN
+def _mean(values: np.ndarray, groups: np.ndarray, unit: Unit) -> float:
+    return float(np.average(values, weights=case_weights(groups, unit))) if len(groups) else NAN

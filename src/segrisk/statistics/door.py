@@ -87,7 +87,7 @@ def case_weights(groups: Iterable[Hashable], unit: Unit = "case") -> np.ndarray:
     array([0.5, 0.5, 1. ])
     """
     check_unit(unit)
-    group_of = group_ranks(list(groups))
+    group_of = group_ranks(case_groups(groups, 0))
     return np.ones(len(group_of)) if unit == "case" else 1 / np.bincount(group_of)[group_of]
 
 
