@@ -137,12 +137,13 @@ class Frame(Sequence[Row], Generic[Row]):
     @classmethod
     def joined(cls, frames: Sequence["Frame[Row]"]) -> "Frame[Row]":
         """Frames of one kind below each other; at least one."""
-        first, *others = frames
-        if not any(map(len, others)):
+        held = [frame for frame in frames if len(frame)] or list(frames[:1])
+        first = held[0]
+        if len(held) == 1:
             return first
         columns = {}
         for name, own in first.columns.items():
-            each = [frame.columns[name] for frame in frames]
+            each = [frame.columns[name] for frame in held]
             columns[name] = Text.joined(each) if isinstance(own, Text) else np.concatenate(each)
         return cls(first.kind, columns)
 

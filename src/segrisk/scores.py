@@ -5,6 +5,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from segrisk.files import write_lines
 from segrisk.frames import CHUNK, Frame, column
@@ -54,6 +57,11 @@ def no_scores() -> ScoreFrame:
     return as_scores(())
 
 
+def references(scores: ScoreFrame) -> np.ndarray:
+    """Where each (task, case, label) is first scored, in that order."""
+    return np.sort(np.unique(scores.keys("task", "case", "label"), return_index=True)[1])
+
+
 def write_scores(path: Path, scores: Iterable[Score]) -> None:
     """Write scores as CSV, sorted, so that equal scores give equal bytes.
 
@@ -81,20 +89,23 @@ def read_scores(path: Path) -> ScoreFrame:
         header = next(lines, [])
         if tuple(header) != COLUMNS:
             raise ValueError(f"{path}: the columns are {header}; a score table has {list(COLUMNS)}")
-        filled = (line for line in lines if line)
-        parts = [_part(chunk) for chunk in _chunks(filled)]
+        rows, parts = _rows(lines), []
+        while chunk := list(islice(rows, CHUNK)):
+            parts.append(_part(chunk))
     return Frame.joined(parts or [no_scores()])
 
 
-def _chunks(lines: Iterator[list[str]]) -> Iterator[list[list[str]]]:
-    while chunk := list(islice(lines, CHUNK)):
-        yield chunk
+def _rows(lines: Any) -> Iterator[list[str]]:
+    """The lines of a reader that are not empty; ValueError for one of another length."""
+    for line in lines:
+        if len(line) == len(COLUMNS):
+            yield line
+        elif line:
+            text = f"line {lines.line_num} has {len(line)} cells for {len(COLUMNS)} columns"
+            raise ValueError(text)
 
 
 def _part(lines: list[list[str]]) -> ScoreFrame:
-    wrong = next((line for line in lines if len(line) != len(COLUMNS)), None)
-    if wrong is not None:
-        raise ValueError(f"a row has {len(wrong)} cells for {len(COLUMNS)} columns: {wrong}")
     made = {}
     for (name, kind), cells in zip(TYPES.items(), zip(*lines, strict=True), strict=True):
         made[name] = column(kind, map(restored, cells) if kind is str else map(kind, cells))

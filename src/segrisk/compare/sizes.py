@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segrisk.compare.request import Finding, note, some
-from segrisk.compare.rows import read_rows
+from segrisk.compare.rows import Row, read_rows
+from segrisk.data.errors import DataError
 from segrisk.data.groups import NAMES
+from segrisk.parquet import is_parquet, read_frame
+from segrisk.report.exports import KnownSize
 
 ROUNDED = 5e-3
 """How much two fractions of one reference may differ, by rounding, relative to the larger."""
@@ -21,7 +24,7 @@ Key = tuple[str, str, str]
 """(task, case, label)"""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Size:
     """What one source, a model's table or a file, says of one reference; NaN where it does not.
 
@@ -108,7 +111,7 @@ def read_sizes(path: Path, keys: Iterable[Key]) -> tuple[list[Size], list[Findin
     line.
     """
     keys = list(keys)
-    columns, rows = read_rows(path)
+    columns, rows = _columns_and_rows(path)
     case = next((name for name in NAMES if name in columns), None)
     if missing := [name for name in (case or "case", "fraction") if name not in columns]:
         text = f"{path.name}: has no column {' and '.join(missing)}: add it"
@@ -127,6 +130,19 @@ def read_sizes(path: Path, keys: Iterable[Key]) -> tuple[list[Size], list[Findin
             found[key] = _number(row["fraction"])
     findings += _unused(path, found, keys)
     return list(_sizes(path, found, keys)), findings
+
+
+def _columns_and_rows(path: Path) -> tuple[list[str], Iterable[tuple[int, Row]]]:
+    """A file of sizes, of text or as a report writes it in Parquet."""
+    if not is_parquet(path):
+        return read_rows(path)
+    try:
+        frame = read_frame(path, KnownSize)
+    except ValueError as error:
+        raise DataError([str(error)]) from error
+    names = list(frame.columns)
+    rows = (dict(zip(names, map(str, row), strict=True)) for row in frame.rows())
+    return names, enumerate(rows, start=1)
 
 
 def _fault(text: str, key: Key, found: Mapping[Key, float]) -> str | None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from segrisk.files import write_bytes, write_text
 from segrisk.report.risks import dice_and_jaccard
+from segrisk.report.shown import is_sampled, shown_cases
 from segrisk.report.sizes import Curve
 from segrisk.report.styles import INK, LINE, PAPER, SOFT, styles
 from segrisk.report.summary import Summary
@@ -172,18 +173,18 @@ def figure_cases(summary: Summary) -> alt.LayerChart:
     """
     task, names = summary.tasks[0], [model.name for model in summary.ranked[summary.tasks[0].name]]
     a, b = (summary.by_loss.scores[task.name, summary.primary.name, name] for name in names[:2])
-    places = task.fractions if task.has_sizes else ((a + b) / 2).tolist()
+    shown, exact = shown_cases(summary, task), task.mean(a - b)
+    own = (task.fractions if task.has_sizes else (a + b) / 2, a - b, a, b, task.weights)
+    names = ("size", "difference", "a", "b", "weight")
     rows = [
-        {
-            "case": case,
-            "size": place,
-            "difference": float(x - y),
-            "a": float(x),
-            "b": float(y),
-            "weight": float(weight),
-        }
-        for case, place, x, y, weight in zip(task.cases, places, a, b, task.weights, strict=True)
+        {"case": task.cases[place], **dict(zip(names, numbers, strict=True))}
+        for place, *numbers in zip(
+            shown.tolist(), *(values[shown].tolist() for values in own), strict=True
+        )
     ]
+    sampled = any(map(is_sampled, summary.tasks))
+    if sampled:
+        rows = [{**row, "mean": exact} for row in rows]
     base = alt.Chart(alt.NamedData("cases"))
     title, scale, form = (
         ("foreground fraction", "sqrt", ".3%")
@@ -201,13 +202,15 @@ def figure_cases(summary: Summary) -> alt.LayerChart:
         ],
     )
     zero = alt.Chart(alt.InlineData(values=[{"at": 0}])).mark_rule(color=SOFT).encode(y="at:Q")
-    mean = (
-        base.transform_calculate(part="datum.weight * datum.difference")
+    # The mean of all cases, which those of a sample carry with them.
+    average = (
+        base.transform_aggregate(mean="max(mean)")
+        if sampled
+        else base.transform_calculate(part="datum.weight * datum.difference")
         .transform_aggregate(total="sum(part)", weights="sum(weight)")
         .transform_calculate(mean="datum.total / datum.weights")
-        .mark_rule(color=INK, strokeWidth=2, strokeDash=[6, 3])
-        .encode(y="mean:Q")
     )
+    mean = average.mark_rule(color=INK, strokeWidth=2, strokeDash=[6, 3]).encode(y="mean:Q")
     chart = styled(alt.layer(zero, dots, mean).properties(width=680, height=260))
     chart.datasets = {"cases": rows}
     return chart

@@ -105,8 +105,7 @@ def no_group_means(unit: Unit, groups: Iterable[Hashable]) -> str | None:
     >>> no_group_means("group_mean", ["p", "q"])
     'group_mean is over the means of groups, but every case is a group of its own'
     """
-    groups = list(groups)
-    if unit == "case" or len(set(groups)) < len(groups):
+    if unit == "case" or len(set(groups := list(groups))) < len(groups):
         return None
     return f"{unit} is over the means of groups, but every case is a group of its own"
 
