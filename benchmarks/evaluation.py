@@ -163,14 +163,12 @@ def child(folder: Path, out: Path, way: str) -> None:
             place = getattr(place, name)
         setattr(place, inner[-1], timed(stage, getattr(place, inner[-1]), found))
     if way == "compare":
-        from typer.testing import CliRunner
+        from segrisk.cli import main as command
 
-        from segrisk.cli import app
-
-        given = ["compare", "--scores", str(folder / "scores.parquet"), "--out", str(out)]
-        run = CliRunner().invoke(app, given)
-        if run.exit_code:
-            raise SystemExit(run.output)
+        table = str(folder / "scores.parquet")
+        sys.argv = ["segrisk", "compare", "--scores", table, "--out", str(out)]
+        with contextlib.redirect_stdout(None), contextlib.suppress(SystemExit):
+            command()
     else:
         report_of_study(folder, out)
     (folder / "stages.json").write_text(json.dumps(found))

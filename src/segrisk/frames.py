@@ -14,6 +14,9 @@ import numpy as np
 
 Row = TypeVar("Row")
 
+DENSE = 8
+"""Up to so many possible combinations to a row are marked one by one rather than sorted."""
+
 CHUNK = 2**18
 """Rows that are turned into objects, or read from them, at once."""
 
@@ -173,6 +176,11 @@ class Frame(Sequence[Row], Generic[Row]):
         mask = np.logical_and.reduce(masks)
         return self if mask.all() else self.take(mask)
 
+    def among(self, column: str, names: Iterable[str]) -> "Frame[Row]":
+        """The rows that have one of these texts."""
+        mask = self.text(column).places(sorted(set(names))) >= 0
+        return self if mask.all() else self.take(mask)
+
     def replaced(self, **changes: Any) -> "Frame[Row]":
         """The same rows with other columns; one text or number stands for all rows."""
         count = len(self)
@@ -197,9 +205,27 @@ class Frame(Sequence[Row], Generic[Row]):
             if size * max(1, count) >= 2**62:
                 distinct, found = np.unique(found, return_inverse=True)
                 size = len(distinct)
-            found = found * count + codes
+            found *= count
+            found += codes
             size *= max(1, count)
         return found
+
+    def distinct(self, *names: str) -> int:
+        """How many rows differ in these columns.
+
+        >>> from segrisk.scores import Score
+        >>> rows = [Score("t", m, "c", "p", "1", 0, 7, "dice", 0.5) for m in "baa"]
+        >>> Frame.of(Score, rows).distinct("model", "seed")
+        2
+        """
+        keys = self.keys(*names)
+        if not len(keys):
+            return 0
+        if (most := int(keys.max())) > DENSE * len(keys):
+            return len(np.unique(keys))
+        held = np.zeros(most + 1, dtype=bool)
+        held[keys] = True
+        return int(held.sum())
 
     def sorted(self) -> "Frame[Row]":
         """The rows in their order, as `sorted` puts them; floats decide where all else is equal."""
@@ -249,7 +275,15 @@ class Frame(Sequence[Row], Generic[Row]):
 
 def column(kind: Any, values: Iterable[Any]) -> Column:
     """A column of values of one type: str, int or float."""
-    return Text.of(values) if kind is str else np.array(list(values), dtype=kind)
+    return Text.of(values) if kind is str else compact(np.array(list(values), dtype=kind))
+
+
+def compact(numbers: np.ndarray) -> np.ndarray:
+    """Integers in the smallest type that holds them; floats as they are."""
+    if numbers.dtype.kind != "i" or not len(numbers):
+        return numbers
+    most = max(int(numbers.max()), -1 - int(numbers.min()))
+    return numbers.astype(np.min_scalar_type(-1 - most))
 
 
 def _every(names: Iterable[Iterable[str]]) -> Iterator[str]:
@@ -267,7 +301,7 @@ def _coded(own: Column) -> tuple[np.ndarray, int]:
         return own.codes, len(own.names)
     low, high = (int(own.min()), int(own.max())) if len(own) else (0, 0)
     if high - low < 2**16 and own.dtype.kind != "f":
-        return own - low, high - low + 1
+        return own.astype(np.int64) - low, high - low + 1
     distinct, codes = np.unique(own, return_inverse=True)
     return codes, len(distinct)
 

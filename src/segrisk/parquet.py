@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from segrisk.files import replacing
-from segrisk.frames import Column, Frame, Text
+from segrisk.frames import Column, Frame, Text, compact
 
 Row = TypeVar("Row")
 
@@ -62,7 +62,7 @@ def write_frame(path: Path, frame: Frame[Any]) -> bool:
 
     def array(name: str, own: Column) -> Any:
         if not isinstance(own, Text):
-            return pyarrow.array(own)
+            return pyarrow.array(own.astype(np.int64) if own.dtype.kind == "i" else own)
         return names[name].take(pyarrow.array(own.codes))
 
     def batch(part: Frame[Any]) -> Any:
@@ -117,7 +117,7 @@ def _column(file: Any, path: Path, name: str, kind: Any) -> Column:
         if own.null_count and kind is not float:
             raise ValueError(f"{path}: {own.null_count} rows have no {name}: fill them in")
         own = own.cast(pyarrow.float64() if kind is float else pyarrow.int64())
-        return own.to_numpy(zero_copy_only=False)
+        return compact(own.to_numpy())
     except pyarrow.ArrowException as error:
         raise ValueError(f"{path}: the column {name} cannot be read ({error})") from error
 

@@ -32,7 +32,7 @@ def complete(
     if any(finding.stops for finding in findings):
         return no_scores(), findings
     common = set.intersection(*_by_model(kept, "metric").values())
-    full, gaps = _filled(kept.take(kept.text("metric").places(sorted(common)) >= 0))
+    full, gaps = _filled(kept.among("metric", common))
     for (model, metric), cases in gaps.items():
         findings.append(_gap(model, metric, cases, request))
     return full.sorted(), findings
@@ -40,11 +40,11 @@ def complete(
 
 def _once(scores: ScoreFrame) -> tuple[ScoreFrame, list[Finding]]:
     """Each score once, and which cases have more than one."""
-    keys = scores.keys("task", "model", "case", "label", "seed", "metric")
-    _, first = np.unique(keys, return_index=True)
-    if len(first) == len(keys):
+    names = ("task", "model", "case", "label", "seed", "metric")
+    if scores.distinct(*names) == len(scores):
         return scores, []
-    others = np.ones(len(keys), dtype=bool)
+    _, first = np.unique(scores.keys(*names), return_index=True)
+    others = np.ones(len(scores), dtype=bool)
     others[first] = False
     doubled = scores.take(others)
     cases = zip(*(doubled.text(name).values() for name in ("task", "model", "case")), strict=True)
@@ -119,11 +119,11 @@ def _out_of_range(scores: ScoreFrame) -> Iterator[Finding]:
 def _filled(scores: ScoreFrame) -> tuple[ScoreFrame, dict[tuple[str, str], list[str]]]:
     """Scores with gaps filled by the worst value, and the cases of the gaps by model and metric."""
     models = scores.text("model").seen()
-    keys = scores.keys("task", "case", "label", "seed", "metric")
-    _, first, wanted = np.unique(keys, return_index=True, return_inverse=True)
-    has_none = np.isnan(scores.numbers("value"))
-    if len(first) * len(models) == len(scores) and not has_none.any():
+    names, has_none = ("task", "case", "label", "seed", "metric"), np.isnan(scores.numbers("value"))
+    if scores.distinct(*names) * len(models) == len(scores) and not has_none.any():
         return scores, {}
+    keys = scores.keys(*names)
+    _, first, wanted = np.unique(keys, return_index=True, return_inverse=True)
     row_of = np.full((len(first), len(models)), -1)
     row_of[wanted, scores.text("model").places(models)] = np.arange(len(scores))
     # Group and fold of what is missing are those of the same case where it is last there.

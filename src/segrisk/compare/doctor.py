@@ -4,8 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
 from segrisk.compare.cases import ComparedCase
 from segrisk.compare.completeness import complete
 from segrisk.compare.gate import pair
@@ -14,7 +12,7 @@ from segrisk.compare.inspection import Inspected, Report, inspect
 from segrisk.compare.layouts import find_masks, image_beside
 from segrisk.compare.manifest import read_manifest
 from segrisk.compare.request import RESERVED, Finding, Request, note, refuse_if, together
-from segrisk.compare.sizes import Key, Size, agreed, lacking, read_sizes
+from segrisk.compare.sizes import agreed, lacking, read_sizes
 from segrisk.compare.tables import Table, is_table, read_model, read_models
 from segrisk.data.dataset import UNLABELLED, Labelling
 from segrisk.data.errors import DataError
@@ -23,6 +21,7 @@ from segrisk.data.images import Header
 from segrisk.files import real
 from segrisk.frames import Frame, Text
 from segrisk.names import UNPRINTABLE
+from segrisk.report.complete import Cases, no_cases
 from segrisk.scores import ScoreFrame, as_scores, no_scores, references
 
 LONGEST = 100
@@ -38,8 +37,8 @@ class Gathered:
 
     Every model has every case. `labels` are the values besides 0 in the references of each task,
     `labelling` what a dataset.json says of them; `images` has the image of a (task, case) where
-    there is one; `sizes` what tables say of the size of (task, case, label); `notes`
-    say what was resolved by policy, and belong into every report.
+    there is one; `references` has every (task, case, label) that tables score, with what they say
+    of its size; `notes` say what was resolved by policy, and belong into every report.
     """
 
     models: tuple[str, ...]
@@ -48,7 +47,7 @@ class Gathered:
     labelling: Labelling = UNLABELLED
     images: Mapping[tuple[str, str], Path] = field(default_factory=dict)
     scores: ScoreFrame = field(default_factory=no_scores)
-    sizes: Mapping[Key, Size] = field(default_factory=dict)
+    references: Cases = field(default_factory=no_cases)
     notes: tuple[str, ...] = ()
 
 
@@ -66,7 +65,7 @@ class Diagnosis:
     @property
     def n_cases(self) -> int:
         if scores := self.gathered.scores:
-            return len(np.unique(scores.keys("task", "case")))
+            return scores.distinct("task", "case")
         return len({(row.task, row.case) for row in self.gathered.cases})
 
     @property
@@ -243,32 +242,30 @@ def _from_tables(request: Request) -> _Found:
         names = cases.seen()
         of_name = Text.of(read_groups(request.groups, names))
         scores = scores.replaced(group=of_name.take(cases.places(names)))
-    sizes, faults = _sizes(tables, scores, request)
-    return _Found(Gathered(models, scores=scores, sizes=sizes), [*findings, *faults])
+    cases, faults = _sizes(tables, scores.take(references(scores)), request)
+    gathered = Gathered(models, scores=scores, references=cases)
+    return _Found(gathered, [*findings, *faults])
 
 
 def _sizes(
-    tables: Sequence[Table], scores: ScoreFrame, request: Request
-) -> tuple[dict[Key, Size], list[Finding]]:
-    """The size of every reference that was scored, from the tables and from files of sizes."""
-    sizes = [size for table in tables for size in table.sizes]
+    tables: Sequence[Table], scored: ScoreFrame, request: Request
+) -> tuple[Cases, list[Finding]]:
+    """Every reference that was scored, with its size from tables and from files of sizes."""
+    if not scored:
+        return no_cases(), []
+    known = [size for table in tables for size in table.sizes]
     files = [path for table in tables for path in table.size_files]
     files += [request.sizes] if request.sizes else []
-    if not scores or not (sizes or files):
-        return {}, []
-    of_reference = scores.take(references(scores))
-    columns = (of_reference.text(name).values() for name in ("task", "case", "label"))
-    keys = list(zip(*columns, strict=True))
-    findings: list[Finding] = []
+    given, findings = [], list[Finding]()
     for path in dict.fromkeys(files):
-        own, faults = read_sizes(path, keys)
-        sizes += own
+        own, faults = read_sizes(path, scored)
+        given.append((path.name, own))
         findings += faults
-    known, contradictions = agreed(sizes)
+    cases, contradictions = agreed(known, given, scored)
     findings += contradictions
     if request.sizes and not any(finding.stops for finding in findings):
-        findings += lacking(request.sizes, keys, known)
-    return known, findings
+        findings += lacking(request.sizes, cases)
+    return cases, findings
 
 
 def _moved(inspected: Inspected, folder: Path) -> tuple[tuple[ComparedCase, ...], list[Finding]]:

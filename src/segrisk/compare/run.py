@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,7 +18,6 @@ from segrisk.compare.evaluate import Evaluation, ScorePlan, evaluate
 from segrisk.compare.layouts import image_in
 from segrisk.compare.request import refuse_if, some
 from segrisk.compare.show import progress
-from segrisk.compare.sizes import Key, Size
 from segrisk.compare.tables import KINDS
 from segrisk.data.errors import DataError
 from segrisk.files import digest, write_json
@@ -30,11 +29,10 @@ from segrisk.report.summary import Summary
 from segrisk.report.tables import console_tables
 from segrisk.report.views import Views
 from segrisk.report.write import PAGE, write_report
-from segrisk.scores import Score, ScoreFrame, as_scores, references
+from segrisk.scores import Score, ScoreFrame, as_scores
 
 DECLARED = "comparison.json"
 CACHE = "cache"
-UNKNOWN = float("nan")
 
 
 def run_comparison(comparison: Comparison, console: Console) -> Summary:
@@ -216,16 +214,16 @@ def _alternatives(evaluation: Evaluation, primary: str) -> list[Alternative]:
 
 
 def _of_tables(comparison: Comparison, gathered: Gathered) -> Results:
-    of_metric = gathered.scores.text("metric")
-    metrics = tuple(n for n in comparison.statistics.metrics if n in of_metric.used())
+    found = gathered.scores.text("metric").used()
+    metrics = tuple(n for n in comparison.statistics.metrics if n in found)
     statistics = replace(comparison.statistics, metrics=metrics)
-    scores = gathered.scores.take(of_metric.places(metrics) >= 0)
+    scores = gathered.scores.among("metric", metrics)
     what = {"statistics": statistics.declared, "models": sorted(gathered.models)}
     return Results(
         name=_name(comparison, gathered),
         tasks=scores.text("task").seen(),
         models=_models(gathered),
-        cases=_scored_cases(scores, gathered.sizes),
+        cases=_scored_cases(gathered, scores),
         scores=scores,
         plan=statistics,
         post_hoc=_declare(comparison, what),
@@ -236,16 +234,12 @@ def _of_tables(comparison: Comparison, gathered: Gathered) -> Results:
     )
 
 
-def _scored_cases(scores: ScoreFrame, sizes: Mapping[Key, Size]) -> Cases:
-    """The references that have some of the scores, with what tables say of their sizes."""
-    own = scores.take(references(scores))
-    columns = {name: own.text(name) for name in ("task", "case", "group", "label")}
-    fraction, occupied = np.full(len(own), UNKNOWN), np.zeros(len(own), dtype=bool)
-    keys = zip(*(columns[name].values() for name in ("task", "case", "label")), strict=True)
-    for place, key in enumerate(keys) if sizes else ():
-        if size := sizes.get(key):
-            fraction[place], occupied[place] = size.fraction, size.is_empty is False
-    return Frame(CaseInfo, {**columns, "fraction": fraction, "occupied": occupied})
+def _scored_cases(gathered: Gathered, scores: ScoreFrame) -> Cases:
+    """The references that have some of the scores."""
+    own, key = gathered.references, ("task", "case", "label")
+    if len(scores) == len(gathered.scores):
+        return own
+    return own.take(np.isin(own.keys(*key), scores.keys(*key)))
 
 
 # What both have

@@ -248,9 +248,7 @@ def across(summary: Summary, ranked: Across) -> str:
 
 def facts(summary: Summary) -> list[tuple[str, str]]:
     """What the report rests on, as (number, what it counts)."""
-    cases, groups = (
-        len(np.unique(summary.results.cases.keys("task", name))) for name in ("case", "group")
-    )
+    cases, groups = (summary.results.cases.distinct("task", name) for name in ("case", "group"))
     tasks = len({task.task for task in summary.tasks})
     noun = {"loss": "losses", "model": "models"}[summary.results.subject]
     found = [(f"{cases:,}", "cases"), (str(len(summary.models)), noun)]

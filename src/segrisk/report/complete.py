@@ -28,6 +28,11 @@ class CaseInfo:
 Cases = Frame[CaseInfo]
 
 
+def no_cases() -> Cases:
+    """None at all."""
+    return Frame.of(CaseInfo, ())
+
+
 def check_known(
     scores: ScoreFrame, cases: Cases, models: Iterable[str], metrics: Sequence[str]
 ) -> None:

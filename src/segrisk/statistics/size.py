@@ -16,8 +16,8 @@ from segrisk.statistics.intervals import check_level, standard_error, t_quantile
 Columns = Mapping[str, Any]
 """Scores (cases,) or (cases, seeds) by name, all of the same cases."""
 
-NUMBERS = 2**22
-"""Weights that are held at once, 32 MB in each of a few arrays."""
+NUMBERS = 2**21
+"""Weights that are held at once, 16 MB in each of a few arrays."""
 
 GROUPS_FOR_BAND = 5
 """An interval of fewer groups is too uncertain itself to be drawn."""

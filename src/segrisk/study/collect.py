@@ -32,8 +32,7 @@ def collect(
     declared = store.read()["declared_statistics"]
 
     def named(cells: Sequence[Cell], name: str) -> ScoreFrame:
-        scores = _scores(store, cells, name)
-        return scores.take(scores.text("metric").places(study.statistics.metrics) >= 0)
+        return _scores(store, cells, name).among("metric", study.statistics.metrics)
 
     return Results(
         name=study.name,
