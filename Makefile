@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 PEERS := $(VENV)/peers
 
-.PHONY: study test test-all check bench bench-cost bench-compare bench-statistics bench-train
+.PHONY: study test test-all check bench bench-cost bench-compare bench-evaluation bench-statistics bench-train
 
 study: $(READY)
 	$(BIN)/segrisk study run studies/quick.yaml --out results/quick
@@ -24,6 +24,9 @@ bench-cost: $(PEERS)
 
 bench-compare: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/compare.py $(ARGS)
+
+bench-evaluation: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/evaluation.py
 
 bench-statistics: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/resampling.py

@@ -6,7 +6,8 @@
 Scores of models on simulated cases are written as a user would hand them over; then the command
 runs in a fresh process, in which each stage is timed. `compare` is `segrisk compare --scores` of a
 Parquet file with the sizes beside it; `study` reads one CSV file for each model and fold, as
-`segrisk study report` does, and writes the report of a study.
+`segrisk study report` does, and writes the report of a study. Seconds of processors say what it
+costs where other programs run beside it.
 """
 
 import argparse
@@ -104,11 +105,11 @@ def read_cells(folder: Path) -> ScoreFrame:
     return Frame.joined([read_scores(path) for path in sorted(folder.glob("*.csv"))])
 
 
-def report_of_study(folder: Path, out: Path) -> None:
+def report_of_study(folder: Path, out: Path, resamples: int) -> None:
     """The report of losses, without a store."""
     from segrisk.parquet import read_frame
     from segrisk.report.complete import CaseInfo
-    from segrisk.report.results import Model, Results
+    from segrisk.report.results import Model, Results, StatisticsPlan
     from segrisk.report.write import write_report
     from segrisk.scores import references
 
@@ -122,7 +123,8 @@ def report_of_study(folder: Path, out: Path) -> None:
         Model(name, name, "metric" if place else "pixel")
         for place, name in enumerate(scores.text("model").names)
     )
-    write_report(Results("simulated", ("t",), models, cases, scores), out)
+    plan = StatisticsPlan(resamples=resamples)
+    write_report(Results("simulated", ("t",), models, cases, scores, plan=plan), out)
 
 
 def peak_mb() -> float:
@@ -139,24 +141,29 @@ def clear_peak() -> None:
         Path("/proc/self/clear_refs").write_text("5")
 
 
-def timed(stage: str, function, found: list[tuple[str, float, float]]):
+Times = list[tuple[str, float, float, float]]
+"""Stage, seconds, seconds of processors, peak in MB."""
+
+
+def timed(stage: str, function, found: Times):
     @functools.wraps(function)
     def wrapper(*args, **kwargs):
         clear_peak()
-        start = time.perf_counter()
+        start, spent = time.perf_counter(), time.process_time()
         made = function(*args, **kwargs)
         if hasattr(made, "__next__"):
             made = iter(list(made))
-        found.append((stage, time.perf_counter() - start, peak_mb()))
+        seconds = time.perf_counter() - start, time.process_time() - spent
+        found.append((stage, *seconds, peak_mb()))
         clear_peak()
         return made
 
     return wrapper
 
 
-def child(folder: Path, out: Path, way: str) -> None:
+def child(folder: Path, out: Path, way: str, resamples: int) -> None:
     """The command, its stages timed; the times go to `out`/stages.json."""
-    found: list[tuple[str, float, float]] = []
+    found: Times = []
     for stage, (module, path) in STAGES.items():
         place, *inner = [importlib.import_module(module), *path.split(".")]
         for name in inner[:-1]:
@@ -167,40 +174,46 @@ def child(folder: Path, out: Path, way: str) -> None:
 
         table = str(folder / "scores.parquet")
         sys.argv = ["segrisk", "compare", "--scores", table, "--out", str(out)]
+        sys.argv += ["--resamples", str(resamples)]
         with contextlib.redirect_stdout(None), contextlib.suppress(SystemExit):
             command()
     else:
-        report_of_study(folder, out)
+        report_of_study(folder, out, resamples)
     (folder / "stages.json").write_text(json.dumps(found))
 
 
-def measure(cases: int, models: int, groups: int, way: str) -> None:
+def measure(cases: int, groups: int, given: argparse.Namespace) -> None:
     """Simulate, run, print."""
+    models, way = given.models, given.way
     with TemporaryDirectory() as place:
         folder, out = Path(place), Path(place) / "out"
         prepare(folder, cases, models, groups, way)
         start = time.perf_counter()
-        given = [sys.executable, __file__, "--child", str(folder), str(out), "--way", way]
-        process = subprocess.Popen(given)
+        command = [sys.executable, __file__, "--child", str(folder), str(out), "--way", way]
+        process = subprocess.Popen([*command, "--resamples", str(given.resamples)])
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - start
         if status:
             raise SystemExit(f"the command failed with status {status}")
-        stages: dict[str, tuple[float, float]] = {}
-        for stage, own, peak in json.loads((folder / "stages.json").read_text()):
-            before = stages.get(stage, (0.0, 0.0))
-            stages[stage] = before[0] + own, max(before[1], peak)
-        print(f"\n{way}: {cases:,} cases in {groups:,} groups, {models} models, 2 metrics")
-        print(f"{'stage':24}{'seconds':>9}{'peak MB':>9}")
-        for stage, (own, peak) in stages.items():
-            print(f"{stage:24}{own:9.1f}{peak:9.0f}")
-        rest = seconds - sum(own for own, _ in stages.values())
-        print(f"{'start, the rest':24}{rest:9.1f}")
-        print(f"{'whole command':24}{seconds:9.1f}{usage.ru_maxrss / 1024:9.0f}")
-        page, all_files = out / "report.html", [path.stat().st_size for path in out.iterdir()]
+        stages: dict[str, np.ndarray] = {}
+        for stage, *own, peak in json.loads((folder / "stages.json").read_text()):
+            before = stages.get(stage, np.zeros(3))
+            stages[stage] = np.array([*(before[:2] + own), max(before[2], peak)])
         print(
-            f"page {page.stat().st_size / 2**20:.1f} MB, all files {sum(all_files) / 2**20:.0f} MB"
+            f"\n{way}: {cases:,} cases in {groups:,} groups, {models} models, 2 metrics, "
+            f"{given.resamples:,} resamples"
         )
+        print(f"{'stage':24}{'seconds':>9}{'CPU s':>9}{'peak MB':>9}")
+        for stage, (own, spent, peak) in stages.items():
+            print(f"{stage:24}{own:9.1f}{spent:9.1f}{peak:9.0f}")
+        whole = np.array([seconds, usage.ru_utime + usage.ru_stime])
+        rest = whole - sum(own[:2] for own in stages.values())
+        print(f"{'start, the rest':24}{rest[0]:9.1f}{rest[1]:9.1f}")
+        peak = max(own[2] for own in stages.values())
+        print(f"{'whole command':24}{whole[0]:9.1f}{whole[1]:9.1f}{peak:9.0f}")
+        page = (out / "report.html").stat().st_size / 2**20
+        written = sum(path.stat().st_size for path in out.iterdir()) / 2**20
+        print(f"page {page:.1f} MB, all files {written:.0f} MB")
 
 
 def main() -> None:
@@ -209,13 +222,14 @@ def main() -> None:
     parser.add_argument("--models", type=int, default=5)
     parser.add_argument("--groups", type=int, help="a tenth of the cases, if not given")
     parser.add_argument("--way", choices=["compare", "study"], default="compare")
+    parser.add_argument("--resamples", type=int, default=9999)
     parser.add_argument("--child", nargs=2, type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.child:
-        child(*given.child, given.way)
+        child(*given.child, given.way, given.resamples)
         return
     for cases in given.cases:
-        measure(cases, given.models, given.groups or cases // 10, given.way)
+        measure(cases, given.groups or cases // 10, given)
 
 
 if __name__ == "__main__":
