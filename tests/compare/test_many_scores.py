@@ -1,6 +1,7 @@
 """Scores in Parquet, and gaps filled over columns as a loop over rows would fill them."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -81,7 +82,7 @@ def filled(scores):
     return sorted(full), gaps
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     removed=st.sets(st.integers(0, 35)),
     unknown=st.sets(st.integers(0, 35)),
@@ -93,23 +94,15 @@ def test_gaps_are_filled_as_a_loop_fills_them(removed, unknown, order):
         Score("t", m, "x", "x", "1", 0, 0, q, 0.5) for m in "ABC" for q in ("dice", "jaccard")
     ]
     scores = [
-        Score(*(getattr(every[k], name) for name in Score.__slots__[:-1]), float("nan"))
-        if k in unknown
-        else every[k]
+        replace(every[k], fold=9, value=float("nan")) if k in unknown else every[k]
         for k in [*order, *range(36, len(every))]
         if k not in removed
     ]
     found, findings = complete(as_scores(scores), [], Request())
     expected, gaps = filled(scores)
     assert found == expected
-    texts = [finding.text for finding in findings]
-    assert texts == [
-        f"{model}: has no {metric} for {len(dict.fromkeys(cases))} cases "
-        f"({', '.join(list(dict.fromkeys(cases))[:5])}{' …' if len(set(cases)) > 5 else ''}): "
-        "0, the worst, is taken"
-        for (model, metric), cases in gaps.items()
-    ] or [t.partition("(")[0] for t in texts] == [
-        f"{model}: has no {metric} for {len(set(cases))} cases "
+    assert [finding.text.partition(" (")[0] for finding in findings] == [
+        f"{model}: has no {metric} for {len(set(cases))} cases"
         for (model, metric), cases in gaps.items()
     ]
 
