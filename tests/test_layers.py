@@ -106,6 +106,10 @@ def test_statistics_decisions_and_theory_do_not_need_torch(module):
     assert loaded(module, ["torch"]) == "[]"
 
 
+def test_a_look_at_a_study_waits_for_nothing_that_trains():
+    assert loaded("segrisk.study.glance", ["torch", "monai", "scipy", "pydantic"]) == "[]"
+
+
 def test_files_and_functions_can_be_held_in_the_head():
     for path in FILES:
         text = path.read_text()
