@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 PEERS := $(VENV)/peers
 
-.PHONY: study test test-all docs check bench bench-cost bench-compare bench-statistics bench-train
+.PHONY: study test test-all docs check bench bench-cost bench-compare bench-evaluation bench-scale \
+	bench-statistics bench-train
 
 study: $(READY)
 	$(BIN)/segrisk study run studies/quick.yaml --out results/quick
@@ -27,6 +28,12 @@ bench-cost: $(PEERS)
 
 bench-compare: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/compare.py $(ARGS)
+
+bench-evaluation: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/evaluation.py
+
+bench-scale: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/scale.py $(ARGS)
 
 bench-statistics: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/resampling.py

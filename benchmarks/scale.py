@@ -15,6 +15,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +70,8 @@ def run(folder: Path, seeds: int, workers: int) -> tuple[float, float]:
 def growth(folder: Path, seeds: int) -> bool:
     """Print what cells cost by 1 and 2 workers; whether the overhead is within its aim."""
     reached = True
-    print(
-        "| workers | cells per hour | a cell | its training | overhead |\n"
-        "|---:|---:|---:|---:|---:|"
-    )
+    print("| workers | cells per hour | a cell | its training | overhead |")
+    print("|---:|---:|---:|---:|---:|")
     for workers in (1, 2):
         few, many = run(folder, 1, workers), run(folder, seeds, workers)
         cells = PER_SEED * (seeds - 1)
@@ -108,9 +108,20 @@ def large_store(root: Path, cells: int) -> tuple[Any, Any, Any, list[Any]]:
         examples[cell["fold"], (cell["loss"] or {}).get("name")] = small / "cells" / key
     for cell in planned:
         example = examples[cell.fold, cell.loss.name if cell.loss else None]
-        shutil.copytree(example, store.finished(cell.key))
+        shutil.copytree(example, store.partial(cell.key))
+        _of_seed(store.partial(cell.key), cell.seed)
+        store.commit(cell.key)
     store.declare(study, planned)
     return study, store, tasks, planned
+
+
+def _of_seed(folder: Path, seed: int) -> None:
+    """Let the copied scores be those of another seed."""
+    from segrisk.scores import read_scores, write_scores
+
+    (folder / "manifest.json").unlink()
+    for path in folder.glob("s*.csv"):
+        write_scores(path, [replace(score, seed=seed) for score in read_scores(path)])
 
 
 def timed(name: str, work: Callable[[], object]) -> float:
@@ -130,12 +141,10 @@ def operations(root: Path, cells: int) -> bool:
 
     study, store, tasks, planned = large_store(root, cells)
     size = sum(path.stat().st_size for path in store.root.rglob("*"))
-    print(
-        f"{len(planned)} finished cells, {size / 2**20:.0f} MB\n\n| operation | time |\n|---|---:|"
-    )
-    command = timed(
-        "`segrisk study status`", lambda: segrisk("study", "status", "--out", store.root)
-    )
+    print(f"{len(planned)} finished cells, {size / 2**20:.0f} MB\n")
+    print("| operation | time |\n|---|---:|")
+    look = partial(segrisk, "study", "status", "--out", store.root)
+    command = timed("`segrisk study status`", look)
     timed("plan", lambda: plan(study, tasks))
     timed("declare: write `study.json`", lambda: store.declare(study, planned))
     timed("restore: read `study.json`", lambda: restore(store.read(), store.data))

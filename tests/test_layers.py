@@ -12,13 +12,15 @@ SOURCE = Path(__file__).resolve().parents[1] / "src"
 LAYERS = {
     "files": 0,
     "names": 0,
+    "frames": 0,
+    "parquet": 1,
     "processes": 0,
     "sheets": 0,
     "similarity": 0,
     "statistics": 0,
     "configuration": 1,
     "imported": 1,
-    "scores": 1,
+    "scores": 2,
     "kernels": 1,
     "theory": 1,
     "losses": 2,
@@ -102,6 +104,10 @@ def test_the_base_needs_no_extra(module):
 @pytest.mark.parametrize("module", ["segrisk.statistics", "segrisk.decision", "segrisk.theory"])
 def test_statistics_decisions_and_theory_do_not_need_torch(module):
     assert loaded(module, ["torch"]) == "[]"
+
+
+def test_a_look_at_a_study_waits_for_nothing_that_trains():
+    assert loaded("segrisk.study.glance", ["torch", "monai", "scipy", "pydantic"]) == "[]"
 
 
 def test_files_and_functions_can_be_held_in_the_head():

@@ -138,7 +138,7 @@ def status(out: Out) -> None:
     Example: `segrisk study status --out results/quick`
     """
     with clear_errors("study"):
-        from segrisk.study.run import print_status
+        from segrisk.study.glance import print_status
 
         print_status(out, Console())
 

@@ -3,20 +3,23 @@
 import hashlib
 import json
 import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 UNFINISHED = ".unfinished-"
 """How the name of a folder begins that is written aside and then moved; a kill leaves it."""
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Replace `path` in one step: a crash leaves the old content or the new, never a part."""
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write, which replaces `path` in one step: a crash leaves the old or the new."""
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -25,9 +28,21 @@ def write_bytes(path: Path, data: bytes) -> None:
         raise
 
 
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replace `path` in one step: a crash leaves the old content or the new, never a part."""
+    with replacing(path) as file:
+        file.write(data)
+
+
 def write_text(path: Path, text: str) -> None:
     """Like `write_bytes`, for text in UTF-8."""
     write_bytes(path, text.encode("utf-8"))
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Like `write_text`, for lines that are made one by one; each ends itself."""
+    with replacing(path) as file:
+        file.writelines(line.encode("utf-8") for line in lines)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -1,12 +1,18 @@
 """The one tidy schema of scores: one row per score, for studies and for comparisons alike."""
 
 import csv
-from collections.abc import Iterable
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
-from segrisk.files import write_text
-from segrisk.sheets import csv_text, restored
+import numpy as np
+
+from segrisk.files import write_lines
+from segrisk.frames import CHUNK, Frame, column
+from segrisk.parquet import is_parquet, read_frame, write_frame
+from segrisk.sheets import csv_lines, restored
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -28,13 +34,32 @@ class Score:
     value: float
 
 
+ScoreFrame = Frame[Score]
+"""Scores as columns: what ten million of them are held as."""
+
 SURROGATES = ("cross_entropy", "soft_dice", "soft_jaccard", "lovasz_sigmoid")
 """Losses whose values on held-out cases a study records, beside the risks below."""
 
 RISKS = {"dice": "1 - dice", "jaccard": "1 - jaccard"}
 """What the surrogates stand for, by metric."""
 
-COLUMNS = tuple(field.name for field in fields(Score))
+TYPES = {field.name: field.type for field in fields(Score)}
+COLUMNS = tuple(TYPES)
+
+
+def as_scores(scores: Iterable[Score]) -> ScoreFrame:
+    """Scores as columns; what is so already stays."""
+    return Frame.of(Score, scores)
+
+
+def no_scores() -> ScoreFrame:
+    """None at all."""
+    return as_scores(())
+
+
+def references(scores: ScoreFrame) -> np.ndarray:
+    """Where each (task, case, label) is first scored, in that order."""
+    return np.sort(np.unique(scores.keys("task", "case", "label"), return_index=True)[1])
 
 
 def write_scores(path: Path, scores: Iterable[Score]) -> None:
@@ -43,26 +68,45 @@ def write_scores(path: Path, scores: Iterable[Score]) -> None:
     Values are written with `repr`, the shortest text that reads back as the same float64; text that
     a spreadsheet would take for a formula is neutralised, and `read_scores` gives it back.
     """
-    rows = ((*keys, float(value)) for *keys, value in map(astuple, sorted(scores)))
-    write_text(path, csv_text(COLUMNS, rows))
+    write_lines(path, csv_lines(COLUMNS, as_scores(scores).sorted().rows()))
 
 
-def read_scores(path: Path) -> list[Score]:
-    """Read what `write_scores` wrote; another header is refused by its name."""
-    with Path(path).open(newline="", encoding="utf-8") as file:
-        rows = csv.DictReader(file)
-        if tuple(rows.fieldnames or ()) != COLUMNS:
-            raise ValueError(
-                f"{path}: the columns are {rows.fieldnames}; a score table has {list(COLUMNS)}"
-            )
-        return [
-            Score(
-                **{name: restored(row[name]) for name in ("task", "model", "case", "group")},
-                label=restored(row["label"]),
-                fold=int(row["fold"]),
-                seed=int(row["seed"]),
-                metric=restored(row["metric"]),
-                value=float(row["value"]),
-            )
-            for row in rows
-        ]
+def write_scores_parquet(path: Path, scores: Iterable[Score]) -> bool:
+    """Write scores as Parquet, sorted, text as it is; False without pyarrow."""
+    return write_frame(path, as_scores(scores).sorted())
+
+
+def read_scores(path: Path) -> ScoreFrame:
+    """Read what `write_scores` or `write_scores_parquet` wrote, by the name of the file.
+
+    Raises ValueError for other columns, and for what is no number where one is expected.
+    """
+    path = Path(path)
+    if is_parquet(path):
+        return read_frame(path, Score)
+    with path.open(newline="", encoding="utf-8") as file:
+        lines = csv.reader(file)
+        header = next(lines, [])
+        if tuple(header) != COLUMNS:
+            raise ValueError(f"{path}: the columns are {header}; a score table has {list(COLUMNS)}")
+        rows, parts = _rows(lines), []
+        while chunk := list(islice(rows, CHUNK)):
+            parts.append(_part(chunk))
+    return Frame.joined(parts or [no_scores()])
+
+
+def _rows(lines: Any) -> Iterator[list[str]]:
+    """The lines of a reader that are not empty; ValueError for one of another length."""
+    for line in lines:
+        if len(line) == len(COLUMNS):
+            yield line
+        elif line:
+            text = f"line {lines.line_num} has {len(line)} cells for {len(COLUMNS)} columns"
+            raise ValueError(text)
+
+
+def _part(lines: list[list[str]]) -> ScoreFrame:
+    made = {}
+    for (name, kind), cells in zip(TYPES.items(), zip(*lines, strict=True), strict=True):
+        made[name] = column(kind, map(restored, cells) if kind is str else map(kind, cells))
+    return Frame(Score, made)

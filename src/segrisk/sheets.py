@@ -1,7 +1,7 @@
 """CSV that a spreadsheet opens as data: no text in it can become a formula."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
@@ -31,8 +31,14 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     '-a,-0.5
     "b,c",
     """
-    lines = [columns, *([_cell(value) for value in row] for row in rows)]
-    return "".join(",".join(map(_quoted, line)) + "\n" for line in lines)
+    return "".join(csv_lines(columns, rows))
+
+
+def csv_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+    """The lines of `csv_text`, one by one."""
+    yield ",".join(map(_quoted, columns)) + "\n"
+    for row in rows:
+        yield ",".join([_quoted(_cell(value)) for value in row]) + "\n"
 
 
 def _cell(value: Any) -> str:

@@ -13,11 +13,18 @@ from segrisk.compare.request import Request
 from segrisk.compare.sizes import Size
 
 
+def known(gathered):
+    """(task, case, label) to fraction, of what is known."""
+    return {
+        (info.task, info.case, info.label): info.fraction
+        for info in gathered.references
+        if not math.isnan(info.fraction)
+    }
+
+
 def sizes(request):
     """(case, label) to fraction."""
-    return {
-        (case, label): size.fraction for (_, case, label), size in gather(request).sizes.items()
-    }
+    return {(case, label): value for (_, case, label), value in known(gather(request)).items()}
 
 
 def table(path, *lines):
@@ -43,7 +50,7 @@ def test_an_empty_reference_is_known_without_the_size_of_its_image(tmp_path):
     for one in entries:
         del one["metrics"]["1"]["TN"]
     found = sizes(ask(("A", summary(tmp_path / "a.json", *entries))))
-    assert math.isnan(found["c1", "1"]) and found["c2", "1"] == 0
+    assert found == {("c2", "1"): 0}
 
 
 def test_counts_that_no_mask_can_have_are_refused(tmp_path):
@@ -82,8 +89,9 @@ def test_panoptica_counts_references_but_not_images(tmp_path):
     a = panoptica(tmp_path / "a.tsv", ("s1", "12.0", 0.5), ("s2", 0, 1), ("s3", "", 0.2))
     found = gather(ask(("A", a)))
     assert found.notes == (UNGROUPED.text,)  # a count is no score that is left out
-    by_case = {case: size.fraction for (_, case, _), size in found.sizes.items()}
-    assert math.isnan(by_case["s1"]) and by_case["s2"] == 0 and "s3" not in by_case
+    by_case = {info.case: info.fraction for info in found.references}
+    assert math.isnan(by_case["s1"]) and by_case["s2"] == 0 and math.isnan(by_case["s3"])
+    assert [info.occupied for info in found.references] == [True, False, False]
     b = panoptica(tmp_path / "b.tsv", ("s1", 13, 0.5), ("s2", 0, 1), ("s3", 4, 0.1))
     text = fault(ask(("A", a), ("B", b)))
     assert "(s1; s1 has 12 voxels in A, 13 voxels in B)" in text
@@ -95,9 +103,9 @@ def test_panoptica_counts_references_but_not_images(tmp_path):
 def test_instances_say_whether_a_reference_is_empty(tmp_path, name):
     name = f"ungrouped-{name}"
     a = panoptica(tmp_path / "a.tsv", ("s1", 2, 0.5), ("s2", 0, 0), ("s3", "", 0), name=name)
-    found = {case: size for (_, case, _), size in gather(ask(("A", a))).sizes.items()}
-    assert {case: size.is_empty for case, size in found.items()} == {"s1": False, "s2": True}
-    assert math.isnan(found["s1"].fraction)
+    found = gather(ask(("A", a)))
+    assert known(found) == {("scores", "s2", "1"): 0}
+    assert [info.case for info in found.references if info.occupied] == ["s1"]
     b = panoptica(tmp_path / "b.tsv", ("s1", 0, 0.5), ("s2", 0, 0), ("s3", 1, 0))
     assert "s1 has an object in A, 0 voxels in B" in fault(ask(("A", a), ("B", b)))
 
@@ -157,9 +165,7 @@ def test_a_row_is_of_one_label_and_task_or_of_all(tmp_path):
     rows = [f"{t},{m},c1,.5" for t in "TU" for m in "AB"]
     table(long, "task,model,case,dice", *rows)
     file = table(tmp_path / "s.csv", "task,case,label,fraction", "T,c1,,.1", ",c1,1,.2")
-    found = {
-        k: size.fraction for k, size in gather(Request(scores=(long,), sizes=file)).sizes.items()
-    }
+    found = known(gather(Request(scores=(long,), sizes=file)))
     assert found == {("T", "c1", "1"): 0.1, ("U", "c1", "1"): 0.2}
 
 
@@ -244,8 +250,7 @@ def test_the_page_has_the_curve_and_its_files_are_read_again(tmp_path):
     with (tmp_path / "out/sizes.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 60 and rows[3]["fraction"] == "0.004"
-    known = gather(Request(scores=(tmp_path / "out",))).sizes
-    again = {key: size.fraction for key, size in known.items()}
+    again = known(gather(Request(scores=(tmp_path / "out",))))
     assert again == {("scores", r["case"], "1"): float(r["fraction"]) for r in rows}
 
 

@@ -9,11 +9,12 @@ from itertools import combinations
 import numpy as np
 from scipy.stats import t
 
-from segrisk.statistics import holm
+from segrisk.statistics import GroupTable, holm
 from segrisk.statistics.bootstrap import METHODS, Sample
 from segrisk.statistics.intervals import standard_error
 from segrisk.statistics.multiple import step_down
 from segrisk.statistics.paired import flip_p_values, resampled_shares
+from segrisk.statistics.resampling import Draws
 from segrisk.statistics.runs import fold_means, run_error
 
 Generator = np.random.Generator
@@ -95,14 +96,21 @@ def false_marks_of_patients(patients: int, scans: int, icc: float, repetitions: 
     return mean_of(rates())
 
 
+def intervals(sums, counts, level, seed, methods=tuple(METHODS)):
+    """The ends of the intervals of each row of sums, by each method, on the same draws."""
+    drawn = Draws(len(counts), RESAMPLES, seed)
+    table = GroupTable(tuple(range(len(sums))), sums, counts)
+    samples = [Sample(table, drawn, method=method) for method in methods]
+    return [sample.bounds(level) for sample in samples]
+
+
 def coverage(law: str, groups: int, repetitions: int, level: float = 0.95) -> dict[str, float]:
     """By method, the share of intervals that hold the true mean, 0."""
 
     def rates() -> Iterator[np.ndarray]:
         for generator, seed in batches(repetitions, 3):
             sums = LAWS[law](generator, (BATCH, groups))
-            sample = Sample(sums, np.ones(groups), level, RESAMPLES, seed)
-            ends = [method(sample) for method in METHODS.values()]
+            ends = intervals(sums, np.ones(groups), level, seed)
             yield np.array([((low <= 0) & (high >= 0)).mean() for low, high in ends])
 
     return dict(zip(METHODS, mean_of(rates()).tolist(), strict=True))
@@ -117,8 +125,7 @@ def coverage_of_patients(sizes: list[int], repetitions: int) -> dict[str, float]
             shared = generator.standard_normal((BATCH, len(counts)))
             own = generator.standard_normal((BATCH, len(counts)))
             sums = 0.5**0.5 * (counts * shared + counts**0.5 * own)
-            sample = Sample(sums, counts, 0.95, RESAMPLES, seed)
-            ends = [method(sample) for method in METHODS.values()]
+            ends = intervals(sums, counts, 0.95, seed)
             yield np.array([((low <= 0) & (high >= 0)).mean() for low, high in ends])
 
     return dict(zip(METHODS, mean_of(rates()).tolist(), strict=True))
@@ -131,7 +138,7 @@ def false_equivalence(law: str, groups: int, repetitions: int, margin: float = 0
     def rates() -> Iterator[np.ndarray]:
         for generator, seed in batches(repetitions, 5):
             sums = LAWS[law](generator, (BATCH, groups)) + margin
-            low, high = METHODS["hull"](Sample(sums, np.ones(groups), 0.9, RESAMPLES, seed))
+            ((low, high),) = intervals(sums, np.ones(groups), 0.9, seed, ["hull"])
             yield ((-margin < low) & (high < margin)).mean()
 
     return float(mean_of(rates()))

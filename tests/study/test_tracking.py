@@ -15,12 +15,12 @@ from segrisk.scores import Score, write_scores
 from segrisk.study import trackers
 from segrisk.study.config import DecisionChoice, LossChoice, Study
 from segrisk.study.plan import Cell
-from segrisk.study.status import read_progress, told
+from segrisk.study.status import read_progress
 from segrisk.study.store import Store
 from segrisk.study.trackers import tracker
 from segrisk.study.tracking import Tracking, tracked
 from segrisk.study.worker import _write_curve
-from segrisk.training.fit import Epoch, Progress
+from segrisk.training.progress import Epoch, Progress, told
 from tiny_study import TINY
 
 CURVE = [Epoch(0, 0, 0.0, math.nan, 0.9, 0.1), Epoch(1, 3, 0.01, 0.8, 0.7, 0.5)]

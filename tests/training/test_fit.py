@@ -13,7 +13,8 @@ from segrisk.networks import UNet
 from segrisk.training import checkpoint
 from segrisk.training.config import Augmentation, Phase
 from segrisk.training.examples import Examples
-from segrisk.training.fit import Best, Epoch, Interrupted, State, Training, finished, fit
+from segrisk.training.fit import Best, Interrupted, State, Training, finished, fit
+from segrisk.training.progress import Epoch
 
 FABRIC = Fabric(accelerator="cpu", devices=1)
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from segrisk.compare.doctor import Gathered
 from segrisk.compare.evaluate import FOREGROUND, ScorePlan
 from segrisk.compare.request import Finding, Request, note, some
@@ -148,7 +150,7 @@ def _only_of_masks(comparison: Comparison) -> Iterator[str]:
 
 
 def _absent_primary(comparison: Comparison, gathered: Gathered) -> Iterator[str]:
-    found, primary = {score.metric for score in gathered.scores}, comparison.statistics.primary
+    found, primary = gathered.scores.text("metric").used(), comparison.statistics.primary
     if primary not in found:
         yield (
             f"the tables have no {primary}: they hold {some(sorted(found))}; name one with "
@@ -188,10 +190,18 @@ def _no_plan(comparison: Comparison, gathered: Gathered) -> list[str]:
     return []
 
 
+def _groups(gathered: Gathered) -> Iterator[tuple[str, str] | int]:
+    """The group of each case."""
+    if scores := gathered.scores:
+        _, first = np.unique(scores.keys("task", "case"), return_index=True)
+        yield from scores.take(first).keys("task", "group").tolist()
+    else:
+        cases = {(case.task, case.case): (case.task, case.group) for case in gathered.cases}
+        yield from cases.values()
+
+
 def _no_groups(unit: Unit, gathered: Gathered) -> Iterator[str]:
-    rows = gathered.cases or gathered.scores
-    groups = {(row.task, row.case): (row.task, row.group) for row in rows}
-    if reason := no_group_means(unit, groups.values()):
+    if reason := no_group_means(unit, _groups(gathered)):
         yield (
             f"--unit {reason}: give --groups (columns case and group) or a manifest with a column "
             "group, or leave out --unit"

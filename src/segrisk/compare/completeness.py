@@ -1,77 +1,93 @@
 """Tables of scores made complete: one score of every metric for every model and case."""
 
-import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
+
+import numpy as np
 
 from segrisk.compare.request import Finding, Request, note, some
-from segrisk.compare.tables import Table
+from segrisk.frames import Frame, Text
 from segrisk.metrics import MEASURES
-from segrisk.scores import Score
+from segrisk.scores import ScoreFrame, no_scores
 
 SHARES = tuple(name for name, m in MEASURES.items() if m.better == "higher")
 """Metrics from 0, the worst, to 1."""
 LENGTHS = tuple(name for name, m in MEASURES.items() if m.better == "lower")
 """Metrics from 0, the best, up."""
+NAMED = 1000
+"""Scores that are wrong which are told one by one."""
 
 
-def complete(tables: Iterable[Table], request: Request) -> tuple[list[Score], list[Finding]]:
-    """One score of every metric for every model and case; what is missing becomes the worst."""
-    tables = list(tables)
-    findings = [finding for table in tables for finding in table.findings]
-    kept: dict[tuple, Score] = {}
-    twice: dict[tuple, None] = {}
-    for score in (score for table in tables for score in table.scores):
-        key = (score.task, score.model, score.case, score.label, score.seed, score.metric)
-        if key in kept:
-            twice[score.task, score.model, score.case] = None
-        kept[key] = score
-    for task, model, case in twice:
-        text = f"{model}: case {case}: has more than one score in {task}: keep one row"
-        findings.append(Finding("duplicate", text, cases=(case,), one=f"case {case}", many="cases"))
-    findings += _nameless(kept.values())
-    findings += _out_of_range(kept.values())
+def complete(
+    scores: ScoreFrame, findings: Iterable[Finding], request: Request
+) -> tuple[ScoreFrame, list[Finding]]:
+    """One score of every metric for every model and case; what is missing becomes the worst.
+
+    `findings` are what was found of the tables before; where any stops there are no scores.
+    """
+    kept, twice = _once(scores)
+    findings = [*findings, *twice, *_nameless(kept), *_out_of_range(kept)]
     if any(finding.stops for finding in findings):
-        return [], findings
+        return no_scores(), findings
     findings += _not_common(kept)
     if any(finding.stops for finding in findings):
-        return [], findings
-    common = _common_metrics(kept)
-    full, gaps = _filled({key: score for key, score in kept.items() if score.metric in common})
+        return no_scores(), findings
+    common = set.intersection(*_by_model(kept, "metric").values())
+    full, gaps = _filled(kept.among("metric", common))
     for (model, metric), cases in gaps.items():
         findings.append(_gap(model, metric, cases, request))
-    return sorted(full), findings
+    return full.sorted(), findings
 
 
-def _nameless(scores: Iterable[Score]) -> Iterator[Finding]:
+def _once(scores: ScoreFrame) -> tuple[ScoreFrame, list[Finding]]:
+    """Each score once, and which cases have more than one."""
+    names = ("task", "model", "case", "label", "seed", "metric")
+    if scores.distinct(*names) == len(scores):
+        return scores, []
+    _, first = np.unique(scores.keys(*names), return_index=True)
+    others = np.ones(len(scores), dtype=bool)
+    others[first] = False
+    doubled = scores.take(others)
+    cases = zip(*(doubled.text(name).values() for name in ("task", "model", "case")), strict=True)
+    findings = [
+        Finding(
+            "duplicate",
+            f"{model}: case {case}: has more than one score in {task}: keep one row",
+            cases=(case,),
+            one=f"case {case}",
+            many="cases",
+        )
+        for task, model, case in dict.fromkeys(cases)
+    ]
+    return scores.take(np.sort(first)), findings
+
+
+def _nameless(scores: ScoreFrame) -> Iterator[Finding]:
     for what in ("model", "case"):
-        if count := sum(not getattr(score, what) for score in scores):
+        if count := int(scores.text(what).equals("").sum()):
             yield Finding("table", f"the tables hold {count} scores of no {what}: fill in its name")
 
 
-def _common_metrics(kept: Mapping[tuple, Score]) -> set[str]:
-    by_model: dict[str, set[str]] = {}
-    for score in kept.values():
-        by_model.setdefault(score.model, set()).add(score.metric)
-    return set.intersection(*by_model.values()) if by_model else set()
+def _by_model(scores: ScoreFrame, what: str) -> dict[str, set[str]]:
+    """What each model has scores of."""
+    models, column = scores.text("model"), scores.text(what)
+    return {model: set(column.take(models.equals(model)).used()) for model in models.seen()}
 
 
-def _not_common(kept: Mapping[tuple, Score]) -> Iterator[Finding]:
+def _not_common(scores: ScoreFrame) -> Iterator[Finding]:
     """Metrics that only some models have are left out; tasks and labels must be common to all."""
-    scores = kept.values()
     if not scores:
         yield Finding("table", "the tables hold no scores: check the files")
         return
-    common = _common_metrics(kept)
-    others = {score.metric for score in scores} - common
+    metrics = _by_model(scores, "metric").values()
+    common = set.intersection(*metrics)
+    others = set().union(*metrics) - common
     if not common:
         yield Finding("table", f"no metric is given for every model ({some(sorted(others))})")
     elif others:
         text = f"{some(sorted(others))} is not given for every model: left out"
         yield note("table", text)
     for what in ("task", "label"):
-        own: dict[str, set[str]] = {}
-        for score in scores:
-            own.setdefault(score.model, set()).add(getattr(score, what))
+        own = _by_model(scores, what)
         every = set().union(*own.values())
         for model, has in own.items():
             if lacks := sorted(every - has):
@@ -79,40 +95,56 @@ def _not_common(kept: Mapping[tuple, Score]) -> Iterator[Finding]:
                 yield Finding("table", f"{text}: add it, or leave the {what} out")
 
 
-def _out_of_range(scores: Iterable[Score]) -> Iterator[Finding]:
-    for score in scores:
+def _out_of_range(scores: ScoreFrame) -> Iterator[Finding]:
+    """The scores that no mask can have; of very many the first are named, and the rest counted."""
+    values, metrics = scores.numbers("value"), scores.text("metric")
+    is_share, is_length = (metrics.places(own) >= 0 for own in (SHARES, LENGTHS))
+    outside = is_share & ((values < 0) | (values > 1))
+    wrong = outside | ~is_share & (np.isinf(values) | is_length & (values < 0))
+    found = np.flatnonzero(wrong)
+    for score in scores.take(found[:NAMED]):
         one = f"case {score.case}"
-        own = f"{score.model}: {one}: {score.metric} is {score.value:g}"
-        if score.metric in SHARES and (score.value < 0 or score.value > 1):
+        text = f"{score.model}: {one}: {score.metric} is {score.value:g}"
+        if score.metric in SHARES:
             advice = "divide per cents by 100" if 2 < score.value <= 100 else "compute it again"
-            yield Finding(
-                "table",
-                f"{own}, where 0 to 1 is possible: {advice}",
-                True,
-                (score.case,),
-                one,
-                "cases",
-            )
-        elif math.isinf(score.value) or (score.metric in LENGTHS and score.value < 0):
-            advice = "give the diagonal of the image for an object that was missed"
-            yield Finding("table", f"{own}: {advice}", True, (score.case,), one, "cases")
+            text = f"{text}, where 0 to 1 is possible: {advice}"
+        else:
+            text = f"{text}: give the diagonal of the image for an object that was missed"
+        yield Finding("table", text, cases=(score.case,), one=one, many="cases")
+    if len(found) > NAMED:
+        text = f"{len(found) - NAMED} more scores are such as no mask can have: compute them again"
+        yield Finding("table", text)
 
 
-def _filled(kept: dict[tuple, Score]) -> tuple[list[Score], dict[tuple[str, str], list[str]]]:
+def _filled(scores: ScoreFrame) -> tuple[ScoreFrame, dict[tuple[str, str], list[str]]]:
     """Scores with gaps filled by the worst value, and the cases of the gaps by model and metric."""
-    models = list(dict.fromkeys(score.model for score in kept.values()))
-    wanted = {(s.task, s.case, s.label, s.seed, s.metric): s for s in kept.values()}
-    full, gaps = [], {}
-    for (task, case, label, seed, metric), like in wanted.items():
-        for model in models:
-            score = kept.get((task, model, case, label, seed, metric))
-            if score is None or math.isnan(score.value):
-                gaps.setdefault((model, metric), []).append(case)
-                fold = score.fold if score else like.fold
-                keys = (task, model, case, like.group, label, fold, seed, metric)
-                score = Score(*keys, value=0.0)
-            full.append(score)
-    return full, gaps
+    models = scores.text("model").seen()
+    names, has_none = ("task", "case", "label", "seed", "metric"), np.isnan(scores.numbers("value"))
+    if scores.distinct(*names) * len(models) == len(scores) and not has_none.any():
+        return scores, {}
+    keys = scores.keys(*names)
+    _, first, wanted = np.unique(keys, return_index=True, return_inverse=True)
+    row_of = np.full((len(first), len(models)), -1)
+    row_of[wanted, scores.text("model").places(models)] = np.arange(len(scores))
+    # Group and fold of what is missing are those of the same case where it is last there.
+    like = row_of.max(axis=1)
+    gap = (row_of < 0) | has_none[row_of]
+    order = np.argsort(first, kind="stable")
+    place, model = np.nonzero(gap[order])
+    place = order[place]
+    own = row_of[place, model]
+    added = scores.take(like[place])
+    folds = scores.numbers("fold")
+    added = added.replaced(
+        model=Text(models, model),
+        fold=np.where(own < 0, added.numbers("fold"), folds[own]),
+        value=0.0,
+    )
+    gaps: dict[tuple[str, str], list[str]] = {}
+    columns = (added.text(name).values() for name in ("model", "metric", "case"))
+    for name, metric, case in zip(*columns, strict=True):
+        gaps.setdefault((name, metric), []).append(case)
+    return Frame.joined([scores.take(~has_none), added]), gaps
 
 
 def _gap(model: str, metric: str, cases: list[str], request: Request) -> Finding:

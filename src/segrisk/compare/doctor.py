@@ -12,15 +12,17 @@ from segrisk.compare.inspection import Inspected, Report, inspect
 from segrisk.compare.layouts import find_masks, image_beside
 from segrisk.compare.manifest import read_manifest
 from segrisk.compare.request import RESERVED, Finding, Request, note, refuse_if, together
-from segrisk.compare.sizes import Key, Size, agreed, lacking, read_sizes
+from segrisk.compare.sizes import agreed, lacking, read_sizes
 from segrisk.compare.tables import Table, is_table, read_model, read_models
 from segrisk.data.dataset import UNLABELLED, Labelling
 from segrisk.data.errors import DataError
 from segrisk.data.groups import read_groups
 from segrisk.data.images import Header
 from segrisk.files import real
+from segrisk.frames import Frame, Text
 from segrisk.names import UNPRINTABLE
-from segrisk.scores import Score
+from segrisk.report.complete import Cases, no_cases
+from segrisk.scores import ScoreFrame, as_scores, no_scores, references
 
 LONGEST = 100
 """A model's name stands in the head of a column, and names a folder."""
@@ -35,8 +37,8 @@ class Gathered:
 
     Every model has every case. `labels` are the values besides 0 in the references of each task,
     `labelling` what a dataset.json says of them; `images` has the image of a (task, case) where
-    there is one; `sizes` what tables say of the size of (task, case, label); `notes`
-    say what was resolved by policy, and belong into every report.
+    there is one; `references` has every (task, case, label) that tables score, with what they say
+    of its size; `notes` say what was resolved by policy, and belong into every report.
     """
 
     models: tuple[str, ...]
@@ -44,8 +46,8 @@ class Gathered:
     labels: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     labelling: Labelling = UNLABELLED
     images: Mapping[tuple[str, str], Path] = field(default_factory=dict)
-    scores: tuple[Score, ...] = ()
-    sizes: Mapping[Key, Size] = field(default_factory=dict)
+    scores: ScoreFrame = field(default_factory=no_scores)
+    references: Cases = field(default_factory=no_cases)
     notes: tuple[str, ...] = ()
 
 
@@ -62,8 +64,9 @@ class Diagnosis:
 
     @property
     def n_cases(self) -> int:
-        rows = self.gathered.cases or self.gathered.scores
-        return len({(row.task, row.case) for row in rows})
+        if scores := self.gathered.scores:
+            return scores.distinct("task", "case")
+        return len({(row.task, row.case) for row in self.gathered.cases})
 
     @property
     def faults(self) -> tuple[Finding, ...]:
@@ -128,21 +131,18 @@ def _read(request: Request, report: Report) -> _Found:
 
 def _unprintable(gathered: Gathered) -> list[Finding]:
     """Names that no table, page or figure can show: better renamed than changed in silence."""
-    rows = gathered.cases or gathered.scores
-    names = {
-        "model": gathered.models,
-        "task": [row.task for row in rows],
-        "case": [row.case for row in rows],
-        "group": [row.group for row in rows if row.group != row.case],
-        "label": [row.label for row in gathered.scores],
+    rows = {
+        what: gathered.scores.text(what).seen()
+        if gathered.scores
+        else dict.fromkeys(getattr(case, what) for case in gathered.cases)
+        for what in ("task", "case", "group")
     }
+    names = {"model": gathered.models, **rows, "label": gathered.scores.text("label").seen()}
+    bad = {what: [n for n in own if UNPRINTABLE.search(n)] for what, own in names.items()}
+    # A case that is a group of its own is named once.
+    bad["group"] = [name for name in bad["group"] if name not in bad["case"]]
     text = "holds a control character, or bytes that are no UTF-8: rename it"
-    return [
-        Finding("input", f"{what} {name}: {text}")
-        for what, own in names.items()
-        for name in dict.fromkeys(own)
-        if UNPRINTABLE.search(name)
-    ]
+    return [Finding("input", f"{what} {n}: {text}") for what, own in bad.items() for n in own]
 
 
 def _contradictions(request: Request) -> list[Finding]:
@@ -231,36 +231,41 @@ def _inspected(
 def _from_tables(request: Request) -> _Found:
     tables = [read_model(model, path, request) for model, path in request.models]
     tables += [read_models(path, request) for path in request.scores]
-    scores, findings = complete(tables, request)
-    if not request.groups and all(score.group == score.case for score in scores):
+    every = Frame.joined([frame for t in tables for frame in (t.whole, as_scores(t.scores))])
+    models = every.text("model").seen()
+    findings = [finding for table in tables for finding in table.findings]
+    scores, findings = complete(every, findings, request)
+    cases, groups = scores.text("case"), scores.text("group")
+    if not request.groups and (groups.places(cases.names) == cases.codes).all():
         findings = [UNGROUPED, *findings]
     if request.groups and scores:
-        groups = read_groups(request.groups, [score.case for score in scores])
-        scores = [replace(s, group=group) for s, group in zip(scores, groups, strict=True)]
-    models = tuple(dict.fromkeys(score.model for table in tables for score in table.scores))
-    sizes, faults = _sizes(tables, scores, request)
-    return _Found(Gathered(models, scores=tuple(scores), sizes=sizes), [*findings, *faults])
+        names = cases.seen()
+        of_name = Text.of(read_groups(request.groups, names))
+        scores = scores.replaced(group=of_name.take(cases.places(names)))
+    cases, faults = _sizes(tables, scores.take(references(scores)), request)
+    gathered = Gathered(models, scores=scores, references=cases)
+    return _Found(gathered, [*findings, *faults])
 
 
 def _sizes(
-    tables: Sequence[Table], scores: Sequence[Score], request: Request
-) -> tuple[dict[Key, Size], list[Finding]]:
-    """The size of every reference that was scored, from the tables and from files of sizes."""
-    keys = list(dict.fromkeys((score.task, score.case, score.label) for score in scores))
-    if not keys:
-        return {}, []
-    sizes = [size for table in tables for size in table.sizes]
+    tables: Sequence[Table], scored: ScoreFrame, request: Request
+) -> tuple[Cases, list[Finding]]:
+    """Every reference that was scored, with its size from tables and from files of sizes."""
+    if not scored:
+        return no_cases(), []
+    known = [size for table in tables for size in table.sizes]
     files = [path for table in tables for path in table.size_files]
-    findings: list[Finding] = []
-    for path in dict.fromkeys([*files, *([request.sizes] if request.sizes else [])]):
-        own, faults = read_sizes(path, keys)
-        sizes += own
+    files += [request.sizes] if request.sizes else []
+    given, findings = [], list[Finding]()
+    for path in dict.fromkeys(files):
+        own, faults = read_sizes(path, scored)
+        given.append((path.name, own))
         findings += faults
-    known, contradictions = agreed(sizes)
+    cases, contradictions = agreed(known, given, scored)
     findings += contradictions
     if request.sizes and not any(finding.stops for finding in findings):
-        findings += lacking(request.sizes, keys, known)
-    return known, findings
+        findings += lacking(request.sizes, cases)
+    return cases, findings
 
 
 def _moved(inspected: Inspected, folder: Path) -> tuple[tuple[ComparedCase, ...], list[Finding]]:

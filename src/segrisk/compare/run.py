@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
 from segrisk import __version__
@@ -17,19 +18,21 @@ from segrisk.compare.evaluate import Evaluation, ScorePlan, evaluate
 from segrisk.compare.layouts import image_in
 from segrisk.compare.request import refuse_if, some
 from segrisk.compare.show import progress
+from segrisk.compare.tables import KINDS
 from segrisk.data.errors import DataError
 from segrisk.files import digest, write_json
+from segrisk.frames import Frame
 from segrisk.metrics import CONVENTIONS
+from segrisk.report.complete import Cases
 from segrisk.report.results import Alternative, CaseInfo, Model, Results
 from segrisk.report.summary import Summary
 from segrisk.report.tables import console_tables
 from segrisk.report.views import Views
 from segrisk.report.write import PAGE, write_report
-from segrisk.scores import Score
+from segrisk.scores import Score, ScoreFrame, as_scores
 
 DECLARED = "comparison.json"
 CACHE = "cache"
-UNKNOWN = float("nan")
 
 
 def run_comparison(comparison: Comparison, console: Console) -> Summary:
@@ -76,7 +79,8 @@ def _declare(comparison: Comparison, what: dict[str, Any]) -> bool:
     """Record what is tested, before the first score; whether it was changed since scores exist."""
     path, own = comparison.out / DECLARED, digest(what)
     declared = own
-    if path.exists() and (comparison.out / "scores.csv").exists():
+    scored = any((comparison.out / f"scores.{kind}").exists() for kind in KINDS)
+    if path.exists() and scored:
         try:
             declared = json.loads(path.read_text(encoding="utf-8"))["declared"]
         except (ValueError, KeyError, TypeError) as error:
@@ -125,8 +129,8 @@ def _of_masks(
         name=_name(comparison, gathered),
         tasks=tuple(dict.fromkeys(case.task for case in gathered.cases)),
         models=_models(gathered),
-        cases=tuple(_cases(evaluation)),
-        scores=tuple(_kept(evaluation)),
+        cases=Frame.of(CaseInfo, _cases(evaluation)),
+        scores=as_scores(_kept(evaluation)),
         plan=comparison.statistics,
         post_hoc=post_hoc,
         notes=(*gathered.notes, *_left_out(evaluation)),
@@ -201,7 +205,8 @@ def _alternatives(evaluation: Evaluation, primary: str) -> list[Alternative]:
         values = tuple(s for s in evaluation.under(name).values if s.metric == primary)
         if any(score.value == score.value for score in values):
             in_force = ", in force" if name == evaluation.convention.name else ""
-            found.append(Alternative(f"{name} ({convention.source}{in_force})", values))
+            title = f"{name} ({convention.source}{in_force})"
+            found.append(Alternative(title, as_scores(values)))
     return found
 
 
@@ -209,20 +214,16 @@ def _alternatives(evaluation: Evaluation, primary: str) -> list[Alternative]:
 
 
 def _of_tables(comparison: Comparison, gathered: Gathered) -> Results:
-    found = {score.metric for score in gathered.scores}
-    metrics = tuple(name for name in comparison.statistics.metrics if name in found)
+    found = gathered.scores.text("metric").used()
+    metrics = tuple(n for n in comparison.statistics.metrics if n in found)
     statistics = replace(comparison.statistics, metrics=metrics)
-    scores = tuple(score for score in gathered.scores if score.metric in metrics)
+    scores = gathered.scores.among("metric", metrics)
     what = {"statistics": statistics.declared, "models": sorted(gathered.models)}
-    groups = {(score.task, score.case, score.label): score.group for score in scores}
     return Results(
         name=_name(comparison, gathered),
-        tasks=tuple(dict.fromkeys(score.task for score in scores)),
+        tasks=scores.text("task").seen(),
         models=_models(gathered),
-        cases=tuple(
-            _sized(gathered, CaseInfo(task, case, group, UNKNOWN, label))
-            for (task, case, label), group in groups.items()
-        ),
+        cases=_scored_cases(gathered, scores),
         scores=scores,
         plan=statistics,
         post_hoc=_declare(comparison, what),
@@ -233,12 +234,12 @@ def _of_tables(comparison: Comparison, gathered: Gathered) -> Results:
     )
 
 
-def _sized(gathered: Gathered, info: CaseInfo) -> CaseInfo:
-    """A case with what tables say of the size of its reference."""
-    size = gathered.sizes.get((info.task, info.case, info.label))
-    if size is None:
-        return info
-    return replace(info, fraction=size.fraction, occupied=size.is_empty is False)
+def _scored_cases(gathered: Gathered, scores: ScoreFrame) -> Cases:
+    """The references that have some of the scores."""
+    own, key = gathered.references, ("task", "case", "label")
+    if len(scores) == len(gathered.scores):
+        return own
+    return own.take(np.isin(own.keys(*key), scores.keys(*key)))
 
 
 # What both have

@@ -7,7 +7,7 @@ from pathlib import Path
 from segrisk.compare.request import Finding, Request, note, some
 from segrisk.compare.sizes import Size
 from segrisk.metrics import MEASURES
-from segrisk.scores import Score
+from segrisk.scores import Score, ScoreFrame, no_scores
 
 METRICS = {
     "dice": "dice", "dsc": "dice", "global_bin_dsc": "dice",
@@ -27,6 +27,8 @@ class Table:
     request: Request
     task: str
     scores: list[Score] = field(default_factory=list)
+    whole: ScoreFrame = field(default_factory=no_scores)
+    """What is read as columns."""
     findings: list[Finding] = field(default_factory=list)
     sizes: list[Size] = field(default_factory=list)
     size_files: list[Path] = field(default_factory=list)

@@ -1,9 +1,9 @@
 """Scores that another program has computed, as rows of the one schema.
 
 Of one model: nnU-Net's summary.json (or a folder of folds that have one each), panoptica's TSV,
-segauge's JSON. Of several: challengeR's long CSV, the wide CSV of Claims Reloaded, a scores.csv of
-this package, or the folder of a study. Only metrics whose worst value is known are taken. Where a
-table counts the voxels of its references, their sizes are taken as well.
+segauge's JSON. Of several: challengeR's long CSV, the wide CSV of Claims Reloaded, a scores.csv or
+scores.parquet of this package, or the folder of a study. Only metrics whose worst value is known
+are taken. Where a table counts the voxels of its references, their sizes are taken as well.
 """
 
 import json
@@ -15,10 +15,11 @@ from pathlib import Path
 from segrisk.compare.layouts import FOLD, case_name
 from segrisk.compare.panoptica import read_panoptica
 from segrisk.compare.request import Request, some
-from segrisk.compare.rows import Row, read_rows
+from segrisk.compare.rows import Row, header, read_rows
 from segrisk.compare.sizes import Size
 from segrisk.compare.table import METRICS, Table
 from segrisk.data.errors import DataError, unreadable
+from segrisk.parquet import is_parquet
 from segrisk.report.write import SIZES
 from segrisk.scores import COLUMNS, read_scores
 
@@ -29,6 +30,8 @@ LONG = {
     "value": ("value", "metricvalue", "metric_value", "score", *METRICS),
 }
 """Columns of a long table, and what they may be called, in small letters."""
+KINDS = ("csv", "parquet")
+"""How a report writes its tables; where both are there they hold the same."""
 
 
 def read_model(model: str, path: Path, request: Request) -> Table:
@@ -38,7 +41,7 @@ def read_model(model: str, path: Path, request: Request) -> Table:
     if not summaries:
         table.fault(path, "holds no summary.json: give a file of scores, or also --reference")
     for fold, file in summaries:
-        if file.suffix.lower() == ".csv":
+        if file.suffix.lower() == ".csv" or is_parquet(file):
             table.fault(file, "names its models itself: give it with --scores")
             continue
         if file.suffix.lower() == ".tsv":
@@ -64,7 +67,7 @@ def read_model(model: str, path: Path, request: Request) -> Table:
 
 def is_table(path: Path) -> bool:
     """Whether a path that is given for a model leads to scores rather than to masks."""
-    return path.is_file() and path.suffix.lower() in (".json", ".tsv", ".csv")
+    return path.is_file() and (path.suffix.lower() in (".json", ".tsv", ".csv") or is_parquet(path))
 
 
 # nnU-Net
@@ -138,21 +141,17 @@ def read_models(path: Path, request: Request) -> Table:
     """The scores of several models: ours, a study's folder, long or wide CSV."""
     table = Table(request, request.task or path.stem)
     if path.is_dir():
-        places = (path / "scores.csv", path / "report" / "scores.csv")
+        places = (folder / f"scores.{kind}" for folder in (path, path / "report") for kind in KINDS)
         found = next((place for place in places if place.is_file()), None)
         if found is None:
             table.fault(path, "holds no scores.csv, nor report/scores.csv: give a file of scores")
             return table
         path = found
+    if is_parquet(path) or set(header(path)) == set(COLUMNS):
+        _read_ours(table, path)
+        return table
     columns, rows = read_rows(path)
-    if set(columns) == set(COLUMNS):
-        try:
-            table.scores += read_scores(path)
-            beside = path.with_name(SIZES)
-            table.size_files += [beside] if beside.is_file() else []
-        except (ValueError, KeyError) as error:
-            table.fault(path, f"cannot be read ({error}): write it again")
-    elif columns[:1] == ["case_id"] and not request.columns and not _long(columns, {}):
+    if columns[:1] == ["case_id"] and not request.columns and not _long(columns, {}):
         _wide(table, path, columns, rows)
     elif names := _long(columns, request.columns):
         _read_long(table, path, names, rows)
@@ -164,6 +163,17 @@ def read_models(path: Path, request: Request) -> Table:
             "(--column algorithm=…)",
         )
     return table
+
+
+def _read_ours(table: Table, path: Path) -> None:
+    """The tidy schema, as columns, and the sizes that lie beside it."""
+    try:
+        table.whole = read_scores(path)
+    except (ValueError, OSError) as error:
+        table.fault(path, f"cannot be read ({error}): write it again")
+        return
+    beside = (path.with_name(f"{SIZES}.{kind}") for kind in KINDS)
+    table.size_files += [file for file in beside if file.is_file()][:1]
 
 
 def _long(columns: list[str], declared: Mapping[str, str]) -> dict[str, str]:

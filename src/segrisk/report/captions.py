@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from segrisk.report.pairs import Pair
 from segrisk.report.paper.table1 import SAID_OF_MARKS, exceptions
 from segrisk.report.ranks import Across
@@ -85,7 +87,7 @@ def _resamples(pairs: tuple[Pair, ...]) -> str:
 def selection(summary: Summary, block: Block) -> str:
     """How the epoch was chosen, and over how many folds and seeds the scores were collected."""
     scores = summary.results.scores
-    folds, seeds = len({s.fold for s in scores}), len({s.seed for s in scores})
+    folds, seeds = len(np.unique(scores.numbers("fold"))), len(summary.results.seeds)
     runs = f"{folds} folds" if folds > 1 else "one fold"
     runs += f", {seeds} seeds averaged for each case" if seeds > 1 else ", one seed"
     if summary.results.subject == "model":
@@ -99,7 +101,7 @@ def cautions(summary: Summary) -> list[str]:
     found = []
     if results.post_hoc:
         found.append("Post hoc: the statistics were changed after the first score was there.")
-    if len({score.seed for score in results.scores}) == 1:
+    if len(results.seeds) == 1:
         found.append(ONE_SEED if results.subject == "loss" else ONE_TRAINING)
     for task in summary.tasks:
         if task.n_groups < 6:
@@ -246,8 +248,7 @@ def across(summary: Summary, ranked: Across) -> str:
 
 def facts(summary: Summary) -> list[tuple[str, str]]:
     """What the report rests on, as (number, what it counts)."""
-    cases = len({(task.task, case) for task in summary.tasks for case in task.cases})
-    groups = len({(task.task, group) for task in summary.tasks for group in task.groups})
+    cases, groups = (summary.results.cases.distinct("task", name) for name in ("case", "group"))
     tasks = len({task.task for task in summary.tasks})
     noun = {"loss": "losses", "model": "models"}[summary.results.subject]
     found = [(f"{cases:,}", "cases"), (str(len(summary.models)), noun)]
@@ -257,7 +258,7 @@ def facts(summary: Summary) -> list[tuple[str, str]]:
         found.append((str(tasks), "data sets"))
     if len(summary.tasks) > tasks:
         found.append((str(len({task.label for task in summary.tasks})), "labels"))
-    seeds = len({score.seed for score in summary.results.scores})
+    seeds = len(summary.results.seeds)
     found.append((str(seeds), "seed" if seeds == 1 else "seeds"))
     return found
 

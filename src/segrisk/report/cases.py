@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from segrisk.report.results import Results
+from segrisk.report.shown import is_sampled, quality_and_spread, shown_cases
 from segrisk.report.summary import Summary
 from segrisk.report.tasks import TaskInfo
 from segrisk.report.viewer import BUDGET_MB, Drawing, MakeView, draw_within
@@ -48,14 +49,9 @@ def chosen_cases(summary: Summary) -> tuple[Chosen, ...]:
 
 
 def _chosen(summary: Summary, task: TaskInfo) -> Iterator[Chosen]:
-    metric = summary.primary
-    columns = np.array(
-        [summary.by_loss.scores[task.name, metric.name, model.name] for model in summary.models]
-    )
-    # Where no value is better for its sign, near 0 is.
-    quality = (metric.sign * columns if metric.sign else -abs(columns)).mean(axis=0)
-    spread = columns.max(axis=0) - columns.min(axis=0)
-    has_object = np.array(task.fractions) > 0
+    primary = summary.primary.name
+    quality, spread = quality_and_spread(summary, task)
+    has_object = task.fractions > 0
     orders = {
         "best": np.argsort(np.where(has_object, -quality, np.inf), kind="stable"),
         "worst": np.argsort(quality, kind="stable"),
@@ -66,9 +62,11 @@ def _chosen(summary: Summary, task: TaskInfo) -> Iterator[Chosen]:
         for index in orders[kind][:PER_KIND].tolist():
             if kind != "most disputed" or spread[index] > 0:
                 kinds[index].append(kind)
-    names = [model.name for model in summary.models]
     for index, own in kinds.items():
-        scores = dict(zip(names, columns[:, index].tolist(), strict=True))
+        scores = {
+            model.name: float(summary.by_loss.scores[task.name, primary, model.name][index])
+            for model in summary.models
+        }
         yield Chosen(task, index, tuple(own), scores)
 
 
@@ -115,38 +113,49 @@ def _by_seed(summary: Summary, one: Chosen) -> dict[int, dict[str, float]]:
 
 def page_data(summary: Summary, pictures: Gallery) -> dict[str, Any]:
     """What the page's script needs, as small as it can be: columns, rounded as they are shown."""
-    looks = {
-        f"{summary.tasks.index(one.task)} {one.index}": place
-        for place, (one, _) in enumerate(pictures.shown)
-    }
+    shown = {task.name: shown_cases(summary, task) for task in summary.tasks}
+    numbers = {task.name: number for number, task in enumerate(summary.tasks)}
+    looks = {}
+    for place, (one, _) in enumerate(pictures.shown):
+        row = int(np.searchsorted(shown[one.task.name], one.index))
+        looks[f"{numbers[one.task.name]} {row}"] = place
     return {
         "primary": summary.primary.name,
         "models": [{"label": model.label} for model in summary.models],
         "metrics": [{"name": metric.name, "digits": metric.digits} for metric in summary.metrics],
         "sign": {metric.name: metric.sign for metric in summary.metrics},
-        "targets": [_columns(summary, task) for task in summary.tasks],
+        "targets": [_columns(summary, task, shown[task.name]) for task in summary.tasks],
         "looks": looks,
         "drawings": [_drawing(summary.results, drawing) for _, drawing in pictures.shown],
     }
 
 
-def _columns(summary: Summary, task: TaskInfo) -> dict[str, Any]:
-    grouped = task.n_groups < task.n_cases
-    return {
-        "cases": task.cases,
-        "groups": task.groups if grouped else None,
-        "weights": task.weights.round(9).tolist() if task.unit == "group_mean" else None,
-        "sizes": [float(f"{f:.3g}") for f in task.fractions] if task.has_sizes else None,
+def _columns(summary: Summary, task: TaskInfo, shown: np.ndarray) -> dict[str, Any]:
+    grouped, scores = task.n_groups < task.n_cases, summary.by_loss.scores
+    columns = {
+        "cases": [task.cases[place] for place in shown.tolist()],
+        "groups": [task.groups[place] for place in shown.tolist()] if grouped else None,
+        "weights": task.weights[shown].round(9).tolist() if task.unit == "group_mean" else None,
+        "sizes": [float(f"{f:.3g}") for f in task.fractions[shown].tolist()]
+        if task.has_sizes
+        else None,
         "scores": {
             metric.name: [
                 np.round(
-                    summary.by_loss.scores[task.name, metric.name, model.name], metric.digits + 1
+                    scores[task.name, metric.name, model.name][shown], metric.digits + 1
                 ).tolist()
                 for model in summary.models
             ]
             for metric in summary.metrics
         },
     }
+    if is_sampled(task):
+        primary = summary.primary.name
+        columns["of"] = task.n_cases
+        columns["means"] = [
+            summary.by_loss.mean(task.name, primary, model.name) for model in summary.models
+        ]
+    return columns
 
 
 def _drawing(results: Results, drawing: Drawing) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from segrisk.frames import Frame
 from segrisk.report.results import Arm, Results
 from segrisk.report.tasks import Scores, TaskInfo, by_case, means
 from segrisk.statistics import PairInterval, Unit, bootstrap_intervals, max_t
@@ -49,7 +50,7 @@ def decisions(results: Results, tasks: Sequence[TaskInfo]) -> Decisions | None:
     """Every arm's scores and contrasts; None for results without arms."""
     if not results.arms:
         return None
-    scores = by_case(tasks, (*results.scores, *results.arm_scores))
+    scores = by_case(tasks, Frame.joined([results.scores, results.arm_scores]))
     contrasts = tuple(
         contrast
         for task in tasks
@@ -96,10 +97,10 @@ def _contrasts(results: Results, scores: Scores, task: TaskInfo, metric: str) ->
         (a, b): scores[task.name, metric, a] - scores[task.name, metric, b]
         for a, b in dict.fromkeys([*compared, *gaps])
     }
-    p_values = max_t(differences, task.groups, unit=task.unit, **chance).p
+    p_values = max_t(differences, task.group_of, unit=task.unit, **chance).p
     intervals = (
         bootstrap_intervals(
-            differences, task.groups, level=1 - plan.alpha, unit=task.unit, **chance
+            differences, task.group_of, level=1 - plan.alpha, unit=task.unit, **chance
         )
         if task.n_groups > 1
         else {}

@@ -2,19 +2,23 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from segrisk.files import write_bytes, write_text
+import numpy as np
+
+from segrisk.files import write_lines, write_text
+from segrisk.frames import Frame, Text
+from segrisk.parquet import has_pyarrow, write_columns, write_frame
 from segrisk.report.pairs import Pair
 from segrisk.report.paper.judge import Claims
 from segrisk.report.paper.show import claim_rows
 from segrisk.report.summary import Block, Summary
 from segrisk.report.tasks import TaskInfo
 from segrisk.report.verdict import verdicts
-from segrisk.sheets import csv_text
+from segrisk.sheets import csv_lines, csv_text
 
 Rows = list[dict[str, Any]]
 
@@ -23,6 +27,20 @@ TESTS = (
     "p", "p_adjusted", "n_cases", "n_groups",
 )  # fmt: skip
 """The columns of tests.csv that others rely on; more follow them."""
+
+CSV_ROWS = 1_000_000
+"""More rows than this are written as Parquet alone."""
+
+
+@dataclass(frozen=True)
+class KnownSize:
+    """How large the object of a reference is, as a share of its image."""
+
+    task: str
+    case: str
+    label: str
+    fraction: float
+
 
 NO_PARQUET = "Parquet files are left out: they need `pip install 'segrisk[parquet]'`"
 
@@ -191,29 +209,37 @@ def write_table(stem: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence
     """
     columns = list(rows[0]) if rows else list(columns)
     write_text(stem.with_suffix(".csv"), csv_text(columns, (row.values() for row in rows)))
-    return write_parquet(stem.with_suffix(".parquet"), columns, (row.values() for row in rows))
+    return write_columns(stem.with_suffix(".parquet"), columns, (row.values() for row in rows))
 
 
-def size_rows(summary: Summary) -> Rows:
+def known_sizes(summary: Summary) -> Frame[KnownSize]:
     """The size of every reference that is known, as `segrisk compare` reads it again."""
-    return [
-        {"task": task.task, "case": case, "label": task.label, "fraction": fraction}
-        for task in summary.tasks
-        for case, fraction in zip(task.cases, task.fractions, strict=True)
-        if math.isfinite(fraction)
-    ]
+    return Frame.joined([_known_sizes(task) for task in summary.tasks])
 
 
-def write_parquet(path: Path, columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> bool:
-    """Write a table as Parquet, text as it is; False without pyarrow."""
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        return False
-    values = list(zip(*rows, strict=True)) or [()] * len(columns)
-    table = pyarrow.table({name: list(own) for name, own in zip(columns, values, strict=True)})
-    buffer = pyarrow.BufferOutputStream()
-    pyarrow.parquet.write_table(table, buffer)
-    write_bytes(path, buffer.getvalue().to_pybytes())
-    return True
+def _known_sizes(task: TaskInfo) -> Frame[KnownSize]:
+    known = np.flatnonzero(np.isfinite(task.fractions))
+    columns = {
+        "task": Text((task.task,), np.zeros(len(known), dtype=int)),
+        "case": Text(task.cases, known),
+        "label": Text((task.label,), np.zeros(len(known), dtype=int)),
+        "fraction": task.fractions[known],
+    }
+    return Frame(KnownSize, columns)
+
+
+def is_large(frame: Frame[Any]) -> bool:
+    """Whether it is written as Parquet alone: as text it would take minutes, and no sheet opens it.
+
+    Without pyarrow it is text, however large.
+    """
+    return len(frame) > CSV_ROWS and has_pyarrow()
+
+
+def write_frame_as(stem: Path, frame: Frame[Any]) -> None:
+    """Write `stem`.csv, or `stem`.parquet where that would be too large."""
+    if is_large(frame):
+        write_frame(stem.with_suffix(".parquet"), frame)
+    else:
+        lines = csv_lines(list(frame.columns), frame.rows())
+        write_lines(stem.with_suffix(".csv"), lines)

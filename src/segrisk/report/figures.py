@@ -9,6 +9,8 @@ import altair as alt
 import numpy as np
 
 from segrisk.files import write_bytes, write_text
+from segrisk.report.risks import dice_and_jaccard
+from segrisk.report.shown import is_sampled, shown_cases
 from segrisk.report.sizes import Curve
 from segrisk.report.styles import INK, LINE, PAPER, SOFT, styles
 from segrisk.report.summary import Summary
@@ -171,18 +173,18 @@ def figure_cases(summary: Summary) -> alt.LayerChart:
     """
     task, names = summary.tasks[0], [model.name for model in summary.ranked[summary.tasks[0].name]]
     a, b = (summary.by_loss.scores[task.name, summary.primary.name, name] for name in names[:2])
-    places = task.fractions if task.has_sizes else ((a + b) / 2).tolist()
+    shown, exact = shown_cases(summary, task), task.mean(a - b)
+    own = (task.fractions if task.has_sizes else (a + b) / 2, a - b, a, b, task.weights)
+    names = ("size", "difference", "a", "b", "weight")
     rows = [
-        {
-            "case": case,
-            "size": place,
-            "difference": float(x - y),
-            "a": float(x),
-            "b": float(y),
-            "weight": float(weight),
-        }
-        for case, place, x, y, weight in zip(task.cases, places, a, b, task.weights, strict=True)
+        {"case": task.cases[place], **dict(zip(names, numbers, strict=True))}
+        for place, *numbers in zip(
+            shown.tolist(), *(values[shown].tolist() for values in own), strict=True
+        )
     ]
+    sampled = any(map(is_sampled, summary.tasks))
+    if sampled:
+        rows = [{**row, "mean": exact} for row in rows]
     base = alt.Chart(alt.NamedData("cases"))
     title, scale, form = (
         ("foreground fraction", "sqrt", ".3%")
@@ -200,13 +202,15 @@ def figure_cases(summary: Summary) -> alt.LayerChart:
         ],
     )
     zero = alt.Chart(alt.InlineData(values=[{"at": 0}])).mark_rule(color=SOFT).encode(y="at:Q")
-    mean = (
-        base.transform_calculate(part="datum.weight * datum.difference")
+    # The mean of all cases, which those of a sample carry with them.
+    average = (
+        base.transform_aggregate(mean="max(mean)")
+        if sampled
+        else base.transform_calculate(part="datum.weight * datum.difference")
         .transform_aggregate(total="sum(part)", weights="sum(weight)")
         .transform_calculate(mean="datum.total / datum.weights")
-        .mark_rule(color=INK, strokeWidth=2, strokeDash=[6, 3])
-        .encode(y="mean:Q")
     )
+    mean = average.mark_rule(color=INK, strokeWidth=2, strokeDash=[6, 3]).encode(y="mean:Q")
     chart = styled(alt.layer(zero, dots, mean).properties(width=680, height=260))
     chart.datasets = {"cases": rows}
     return chart
@@ -217,18 +221,19 @@ def figure_dice_jaccard(summary: Summary) -> alt.LayerChart:
 
     One point for each seed: means over seeds do not lie on the curve.
     """
-    scores = {
-        (s.metric, s.model, s.task, s.label, s.case, s.seed): s.value
-        for s in summary.results.scores
-    }
+    masks, jaccard = dice_and_jaccard(summary.results.scores)
+    if len(masks) > POINTS:
+        chosen = np.sort(np.random.default_rng(0).choice(len(masks), POINTS, replace=False))
+        masks, jaccard = masks.take(chosen), jaccard[chosen]
     rows = [
-        {"model": summary.labels[model], "dice": value, "jaccard": scores["jaccard", model, *mask]}
-        for (metric, model, *mask), value in scores.items()
-        if metric == "dice"
+        {"model": summary.labels[model], "dice": d, "jaccard": j}
+        for model, d, j in zip(
+            masks.text("model").values(),
+            masks.numbers("value").tolist(),
+            jaccard.tolist(),
+            strict=True,
+        )
     ]
-    if len(rows) > POINTS:
-        chosen = np.random.default_rng(0).choice(len(rows), POINTS, replace=False)
-        rows = [rows[index] for index in sorted(chosen)]
     grid = [{"dice": d, "jaccard": d / (2 - d)} for d in np.linspace(0, 1, 101).tolist()]
     x = alt.X("dice:Q", title="Dice score D", scale=alt.Scale(domain=[0, 1]))
     y = alt.Y("jaccard:Q", title="Jaccard index J", scale=alt.Scale(domain=[0, 1]))

@@ -54,14 +54,18 @@ for (const holder of document.querySelectorAll(".chart[data-chart]")) whenNear.o
 const pairChoices = ["pair-task", "pair-a", "pair-b"].map(byId);
 const pairRows = () => {
   const [target, first, second] = pairChoices.map((choice) => Number(choice.value));
-  const { cases, sizes, weights, scores } = data.targets[target];
+  const { cases, sizes, weights, scores, means, of } = data.targets[target];
   const [a, b] = [scores[data.primary][first], scores[data.primary][second]];
   const rows = cases.map((name, i) => ({ case: name, size: sizes ? sizes[i] : (a[i] + b[i]) / 2, difference: a[i] - b[i], a: a[i], b: b[i], weight: weights ? weights[i] : 1 }));
+  // Of a sample the mean is not that of its rows: they carry that of all cases.
+  const total = rows.reduce((sum, row) => sum + row.weight, 0);
+  const mean = means ? means[first] - means[second] : rows.reduce((sum, row) => sum + row.weight * row.difference, 0) / total;
+  for (const row of rows) row.mean = mean;
   const higher = rows.filter((row) => row.difference > 0).length;
   const lower = rows.filter((row) => row.difference < 0).length;
   byId("pair-a-first").textContent = data.models[first].label;
   byId("pair-b-first").textContent = data.models[second].label;
-  byId("pair-count").textContent = `higher in ${higher}, lower in ${lower}, equal in ${rows.length - higher - lower} of ${rows.length} cases`;
+  byId("pair-count").textContent = `higher in ${higher}, lower in ${lower}, equal in ${rows.length - higher - lower} of ${rows.length} cases${of ? ` shown, of ${of.toLocaleString("en")}` : ""}`;
   return rows;
 };
 const followPairs = (view) => {
@@ -77,11 +81,12 @@ const table = (() => {
   if (!holder) return { find() {} };
   const [target, metric, search, spread] = ["case-task", "case-metric", "case-search", "case-spread"].map(byId);
   const head = holder.querySelector("thead"), body = holder.querySelector("tbody"), count = byId("case-count");
-  let columns = [], shown = [], order = { column: 0, down: false };
+  let columns = [], shown = [], total = "", order = { column: 0, down: false };
 
   const number = (digits) => (value) => value.toFixed(digits);
   const build = () => {
-    const { cases, groups, sizes, scores } = data.targets[target.value];
+    const { cases, groups, sizes, scores, of } = data.targets[target.value];
+    total = of ? ` shown, of ${of.toLocaleString("en")} in all` : "";
     const { digits } = data.metrics.find((one) => one.name === metric.value);
     const own = scores[metric.value];
     const gap = cases.map((_, i) => Math.max(...own.map((s) => s[i])) - Math.min(...own.map((s) => s[i])));
@@ -120,7 +125,7 @@ const table = (() => {
     shown.sort((i, j) => sign * (kind ? values[i].localeCompare(values[j], undefined, { numeric: true }) : values[i] - values[j]) || i - j);
     [...head.firstChild.children].forEach((cell, i) =>
       cell.setAttribute("aria-sort", i !== order.column ? "none" : order.down ? "descending" : "ascending"));
-    count.textContent = `${shown.length} of ${columns[0].values.length} cases`;
+    count.textContent = `${shown.length} of ${columns[0].values.length} cases${total}`;
     holder.querySelector("table").setAttribute("aria-rowcount", shown.length + 1);
     holder.scrollTop = 0;
     draw();

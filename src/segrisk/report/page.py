@@ -27,6 +27,7 @@ from segrisk.report.forest import (
 )
 from segrisk.report.paper import show
 from segrisk.report.paper.judge import Claims
+from segrisk.report.shown import said_of_sample
 from segrisk.report.styles import styles, themed
 from segrisk.report.summary import Summary, conclusions_changed
 from segrisk.report.tables import Table
@@ -51,6 +52,57 @@ def page(
     written: Sequence[str],
 ) -> str:
     """The report as HTML; `written` names the files that lie beside it."""
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            results=summary.results,
+            question=QUESTIONS[summary.results.subject],
+            summary=summary,
+            verdicts=verdicts(summary),
+            facts=captions.facts(summary),
+            notes=captions.notes(summary),
+            conventions=captions.conventions(summary),
+            captions=captions,
+            tables=[_without_repeats(table, tables[0]) for table in tables],
+            changes=conclusions_changed(summary),
+            forests=[forest(summary, task.name) for task in summary.tasks if summary.by_loss.pairs],
+            maps=[significance_map(summary, task.name) for task in summary.tasks],
+            rankings=[(task.name, places(summary, task.name)) for task in summary.tasks],
+            across=[(ranked, places_across(summary, ranked)) for ranked in summary.across],
+            mean_over=MEAN_OVER[summary.results.plan.unit],
+            circle=CIRCLE,
+            diamond=DIAMOND,
+            charts=charts,
+            svgs={name: Markup(themed(chart.svg)) for name, chart in charts.items()},
+            specifications={
+                name: Markup(themed(script_json(_bare(chart.specification))))
+                for name, chart in charts.items()
+            },
+            styles=styles(summary.models),
+            pictures=pictures,
+            sampled=said_of_sample(summary),
+            scores_file="scores.csv" if "scores.csv" in written else "scores.parquet",
+            data=page_data(summary, pictures),
+            labels=_labels(summary),
+            claims=claims,
+            shown=show,
+            contrasts=_contrasts(summary),
+            surrogate_names=(*SURROGATES, *RISKS.values()),
+            costs=_by_task(costs(summary.results)),
+            phases=phases(summary.results),
+            pairs=summary.by_loss.pairs[:PAIRS_SHOWN],
+            pairs_left=max(0, len(summary.by_loss.pairs) - PAIRS_SHOWN),
+            written=written,
+            style=Markup(_own("page.css")),
+            script=Markup(_own("page.js")),
+            library=Markup(_library()) if charts else "",
+            provenance=json.dumps(summary.results.provenance, indent=2, sort_keys=True),
+        )
+    )
+
+
+def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("segrisk.report", "."),
         autoescape=True,
@@ -59,48 +111,7 @@ def page(
         lstrip_blocks=True,
     )
     environment.filters |= {"json": script_json, "number": number, "p": p_text}
-    return environment.get_template("page.html.j2").render(
-        results=summary.results,
-        question=QUESTIONS[summary.results.subject],
-        summary=summary,
-        verdicts=verdicts(summary),
-        facts=captions.facts(summary),
-        notes=captions.notes(summary),
-        conventions=captions.conventions(summary),
-        captions=captions,
-        tables=[_without_repeats(table, tables[0]) for table in tables],
-        changes=conclusions_changed(summary),
-        forests=[forest(summary, task.name) for task in summary.tasks if summary.by_loss.pairs],
-        maps=[significance_map(summary, task.name) for task in summary.tasks],
-        rankings=[(task.name, places(summary, task.name)) for task in summary.tasks],
-        across=[(ranked, places_across(summary, ranked)) for ranked in summary.across],
-        mean_over=MEAN_OVER[summary.results.plan.unit],
-        circle=CIRCLE,
-        diamond=DIAMOND,
-        charts=charts,
-        svgs={name: Markup(themed(chart.svg)) for name, chart in charts.items()},
-        specifications={
-            name: Markup(themed(script_json(_bare(chart.specification))))
-            for name, chart in charts.items()
-        },
-        styles=styles(summary.models),
-        pictures=pictures,
-        data=page_data(summary, pictures),
-        labels=_labels(summary),
-        claims=claims,
-        shown=show,
-        contrasts=_contrasts(summary),
-        surrogate_names=(*SURROGATES, *RISKS.values()),
-        costs=_by_task(costs(summary.results)),
-        phases=phases(summary.results),
-        pairs=summary.by_loss.pairs[:PAIRS_SHOWN],
-        pairs_left=max(0, len(summary.by_loss.pairs) - PAIRS_SHOWN),
-        written=written,
-        style=Markup(_own("page.css")),
-        script=Markup(_own("page.js")),
-        library=Markup(_library()) if charts else "",
-        provenance=json.dumps(summary.results.provenance, indent=2, sort_keys=True),
-    )
+    return environment
 
 
 def _without_repeats(table: Table, first: Table) -> Table:

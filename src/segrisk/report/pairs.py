@@ -1,13 +1,13 @@
 """Two models on the same cases: every number that is said of their difference."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 
 import numpy as np
 
+from segrisk.report.drawn import Drawn
 from segrisk.report.results import Metric, Results, metric_named
-from segrisk.report.tasks import Scores, TaskInfo
+from segrisk.report.tasks import TaskInfo
 from segrisk.statistics import (
     Effect,
     Equivalence,
@@ -16,17 +16,14 @@ from segrisk.statistics import (
     MaxT,
     PairInterval,
     PairTest,
-    bootstrap_intervals,
-    effect,
-    group_table,
     holm,
     judge_equivalence,
-    max_t,
     minimum_detectable,
-    wilcoxon_test,
 )
-from segrisk.statistics.door import in_unit
-from segrisk.statistics.paired import SIGN_FLIP, resampled_shares
+from segrisk.statistics.bootstrap import intervals_of
+from segrisk.statistics.effects import effect_of
+from segrisk.statistics.multiple import max_t_of
+from segrisk.statistics.paired import SIGN_FLIP, signed_ranks
 from segrisk.statistics.verdict import is_one_sided
 
 
@@ -102,9 +99,11 @@ class Pair:
         return self.p_adjusted < alpha and self.gain != 0
 
 
-def all_pairs(results: Results, tasks: Sequence[TaskInfo], scores: Scores) -> tuple[Pair, ...]:
+def all_pairs(
+    results: Results, tasks: Sequence[TaskInfo], drawn: Mapping[str, Drawn]
+) -> tuple[Pair, ...]:
     """Every pair of models on every task and metric, corrected within each metric."""
-    pairs = [pair for task in tasks for pair in _pairs(results, task, scores)]
+    pairs = [pair for task in tasks for pair in _pairs(results, task, drawn[task.name])]
     for name in results.plan.metrics:
         family = [index for index, pair in enumerate(pairs) if pair.metric.name == name]
         adjusted = holm([pairs[index].test.p for index in family])
@@ -113,33 +112,23 @@ def all_pairs(results: Results, tasks: Sequence[TaskInfo], scores: Scores) -> tu
     return tuple(pairs)
 
 
-def _pairs(results: Results, task: TaskInfo, scores: Scores) -> list[Pair]:
+def _pairs(results: Results, task: TaskInfo, drawn: Drawn) -> list[Pair]:
     """All pairs and metrics of one task: they share every draw."""
-    plan, chance = results.plan, {"resamples": results.plan.resamples, "seed": results.plan.seed}
-    keys = [
-        (metric, a.name, b.name)
-        for metric in plan.metrics
-        for a, b in combinations(results.models, 2)
-    ]
-    if not keys:
+    plan, table = results.plan, drawn.table
+    if not drawn.differences:
         return []
-    both = {
-        (name, a, b): (scores[task.name, name, a], scores[task.name, name, b])
-        for name, a, b in keys
-    }
-    differences = {key: a - b for key, (a, b) in both.items()}
-    table = in_unit(group_table(differences, task.groups), task.unit)
-    tests = max_t(differences, task.groups, unit=task.unit, **chance)
-    below, above = resampled_shares(table.sums, **chance)
+    tests = max_t_of(table.names, table.sums, resamples=plan.resamples, seed=plan.seed)
+    below, above = drawn.shares()
     usual, narrow = (
-        bootstrap_intervals(differences, task.groups, level=level, unit=task.unit, **chance)
-        if task.n_groups > 1
+        intervals_of(drawn.pairs, level, n_cases=task.n_cases, unit=task.unit)
+        if drawn.pairs
         else {}
         for level in (1 - plan.alpha, 1 - 2 * plan.alpha)
     )
     pairs = []
-    for row, (key, columns) in enumerate(both.items()):
+    for row, (key, differences) in enumerate(drawn.differences.items()):
         metric, sums = metric_named(key[0]), GroupSums(table.sums[row], table.counts)
+        over_cases = GroupSums(drawn.sums.sums[row], drawn.sums.counts)
         margin = plan.margin if metric.name == plan.primary and key in narrow else None
         pairs.append(
             Pair(
@@ -149,16 +138,17 @@ def _pairs(results: Results, task: TaskInfo, scores: Scores) -> list[Pair]:
                 test=_test(task, sums, tests, key),
                 interval=usual.get(key),
                 equivalence=judge_equivalence(narrow[key], margin) if margin else None,
-                effect=effect(
-                    *columns,
-                    task.groups,
+                effect=effect_of(
+                    differences,
+                    over_cases,
+                    task.group_of,
                     better="lower" if metric.better == "lower" else "higher",
                     unit=task.unit,
                 ),
                 is_one_sided=is_one_sided(sums),
                 detectable=minimum_detectable(sums, alpha=plan.alpha) if key in usual else None,
                 p_bootstrap=min(1.0, 2 * float(min(below[row], above[row]))),
-                p_wilcoxon=wilcoxon_test(*columns, task.groups).p,
+                p_wilcoxon=signed_ranks(over_cases).p,
                 p_max_t=tests.p_adjusted[key],
             )
         )

@@ -9,7 +9,7 @@ import numpy as np
 
 from segrisk.report.results import Results, metric_named
 from segrisk.report.tasks import Scores, TaskInfo
-from segrisk.statistics import Rank, ranking, ranking_across
+from segrisk.statistics import Rank, ranking_across
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,6 @@ class Across:
     """What the data sets have in common; "" where each has one label alone."""
     tasks: tuple[str, ...]
     places: tuple[Rank, ...]
-
-
-def ranks(results: Results, task: TaskInfo, scores: Scores) -> tuple[Rank, ...]:
-    """The models by their mean of the primary metric on one task."""
-    return ranking(_columns(results, task, scores), task.groups, **_options(results))
 
 
 def ranks_across(results: Results, tasks: Sequence[TaskInfo], scores: Scores) -> tuple[Across, ...]:
@@ -42,9 +37,9 @@ def ranks_across(results: Results, tasks: Sequence[TaskInfo], scores: Scores) ->
             label,
             tuple(task.task for task in own),
             ranking_across(
-                {task.name: _columns(results, task, scores) for task in own},
-                {task.name: task.groups for task in own},
-                **_options(results),
+                {task.name: columns(results, task, scores) for task in own},
+                {task.name: task.group_of for task in own},
+                **options(results),
             ),
         )
         for label, own in sorted(by_label.items())
@@ -52,7 +47,8 @@ def ranks_across(results: Results, tasks: Sequence[TaskInfo], scores: Scores) ->
     )
 
 
-def _columns(results: Results, task: TaskInfo, scores: Scores) -> dict[str, np.ndarray]:
+def columns(results: Results, task: TaskInfo, scores: Scores) -> dict[str, np.ndarray]:
+    """What the models of a task are ranked by."""
     metric = metric_named(results.plan.primary)
     columns = {model.name: scores[task.name, metric.name, model.name] for model in results.models}
     if metric.better == "zero":
@@ -61,7 +57,8 @@ def _columns(results: Results, task: TaskInfo, scores: Scores) -> dict[str, np.n
     return columns
 
 
-def _options(results: Results) -> dict[str, Any]:
+def options(results: Results) -> dict[str, Any]:
+    """How they are ranked."""
     plan = results.plan
     return {
         "better": "higher" if metric_named(plan.primary).better == "higher" else "lower",

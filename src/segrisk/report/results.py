@@ -1,15 +1,18 @@
 """What a report needs, however it was collected: from a study or from a comparison."""
 
-import math
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+import numpy as np
+
+from segrisk.frames import Frame
 from segrisk.losses import Family
 from segrisk.metrics import MEASURES
+from segrisk.report.complete import CaseInfo as CaseInfo
+from segrisk.report.complete import Cases, check_complete, check_known
 from segrisk.report.paper.table1 import PaperTask
-from segrisk.scores import Score
+from segrisk.scores import ScoreFrame, as_scores, no_scores
 from segrisk.statistics import MarksTest, Unit
 from segrisk.statistics.declared import as_declared
 
@@ -89,22 +92,6 @@ def metric_named(name: str) -> Metric:
 
 
 @dataclass(frozen=True)
-class CaseInfo:
-    """A case with the foreground fraction of its reference, which orders Figure 1.
-
-    Where labels of a task differ in it, there is one for each label; "" stands for all of them.
-    Where the fraction is not known (NaN), `occupied` may yet say that there is an object.
-    """
-
-    task: str
-    case: str
-    group: str
-    fraction: float
-    label: str = ""
-    occupied: bool = False
-
-
-@dataclass(frozen=True)
 class Alternative:
     """The scores that another convention for empty masks changes; NaN where it leaves a case out.
 
@@ -113,7 +100,10 @@ class Alternative:
     """
 
     name: str
-    scores: tuple[Score, ...]
+    scores: ScoreFrame
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scores", as_scores(self.scores))
 
 
 @dataclass(frozen=True)
@@ -162,22 +152,23 @@ class Results:
 
     `scores` come from the epochs that the validation loss chose, `scores_by_dice` from those that
     the validation Dice chose; the latter may be empty, and is for a comparison of predictions that
-    were made elsewhere. Each (task, label) is reported on its own.
+    were made elsewhere. Each (task, label) is reported on its own. Cases and scores may be given as
+    any sequence, and are held as columns.
     """
 
     name: str
     tasks: tuple[str, ...]
     models: tuple[Model, ...]
-    cases: tuple[CaseInfo, ...]
-    scores: tuple[Score, ...]
-    scores_by_dice: tuple[Score, ...] = ()
+    cases: Cases
+    scores: ScoreFrame
+    scores_by_dice: ScoreFrame = field(default_factory=no_scores)
     plan: StatisticsPlan = StatisticsPlan()
     post_hoc: bool = False
     efforts: tuple[Effort, ...] = ()
-    surrogates: tuple[Score, ...] = ()
+    surrogates: ScoreFrame = field(default_factory=no_scores)
     """Values of `scores.SURROGATES` and the risks of each held-out case, at the network's size."""
     arms: tuple[Arm, ...] = ()
-    arm_scores: tuple[Score, ...] = ()
+    arm_scores: ScoreFrame = field(default_factory=no_scores)
     """Of each arm, under its name."""
     notes: tuple[str, ...] = ()
     provenance: dict[str, Any] | None = None
@@ -193,9 +184,17 @@ class Results:
 
     def labels(self, task: str) -> tuple[str, ...]:
         """The labels of a task that were scored."""
-        return tuple(sorted({score.label for score in self.scores if score.task == task}))
+        return self.scores.where(task=task).text("label").used()
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds that were trained with, sorted."""
+        return np.unique(self.scores.numbers("seed")).tolist()
 
     def __post_init__(self) -> None:
+        for name in ("scores", "scores_by_dice", "surrogates", "arm_scores"):
+            object.__setattr__(self, name, as_scores(getattr(self, name)))
+        object.__setattr__(self, "cases", Frame.of(CaseInfo, self.cases))
         models = [(task, model.name) for task in self.tasks for model in self.models]
         arms = [(arm.task, arm.name) for arm in self.arms]
         for scores, own in (
@@ -204,53 +203,5 @@ class Results:
             (self.arm_scores, arms),
         ):
             if scores:
-                self._check_known(scores, {name for _, name in own})
-                self._check_complete(scores, own)
-
-    def _check_known(self, scores: tuple[Score, ...], models: set[str]) -> None:
-        """No score may be of something else, in another group, or not a number."""
-        groups = {(info.task, info.case): info.group for info in self.cases}
-        for score in scores:
-            place = f"case '{score.case}' of {score.task}"
-            group = groups.get((score.task, score.case))
-            if group is None:
-                raise ValueError(f"{place} is scored for '{score.model}', but is not listed")
-            if score.model not in models:
-                raise ValueError(f"{place} is scored for '{score.model}', which is no model here")
-            if score.metric not in self.plan.metrics:
-                raise ValueError(f"{place} has a {score.metric}, which the plan does not name")
-            if score.group != group:
-                raise ValueError(
-                    f"{place} is of group '{score.group}' for '{score.model}', "
-                    f"but of '{group}' where the cases are listed"
-                )
-            if not math.isfinite(score.value):
-                raise ValueError(
-                    f"{place}: the {score.metric} of '{score.model}' is {score.value}; "
-                    "a missing prediction needs a value, its worst"
-                )
-
-    def _check_complete(self, scores: tuple[Score, ...], models: list[tuple[str, str]]) -> None:
-        """Every model must have been scored once on every case: nothing is dropped in silence."""
-        found = Counter((s.task, s.model, s.metric, s.seed, s.case, s.label) for s in scores)
-        twice = next((key for key, count in found.items() if count > 1), None)
-        if twice is not None:
-            raise ValueError(f"case '{twice[4]}' of {twice[0]} is scored twice for '{twice[1]}'")
-        seeds = sorted({score.seed for score in scores})
-        labels = {task: sorted({s.label for s in scores if s.task == task}) for task in self.tasks}
-        wanted = (
-            (info.task, model, metric, seed, info.case, label)
-            for info in self.cases
-            for label in ([info.label] if info.label else labels[info.task])
-            for task, model in models
-            if task == info.task
-            for metric in self.plan.metrics
-            for seed in seeds
-        )
-        for task, model, metric, seed, case, label in wanted:
-            if (task, model, metric, seed, case, label) not in found:
-                of_label = f" of label '{label}'" if len(labels[task]) > 1 else ""
-                raise ValueError(
-                    f"case '{case}' of {task} has no {metric}{of_label} for '{model}', "
-                    f"seed {seed}: every model needs every case"
-                )
+                check_known(scores, self.cases, {name for _, name in own}, self.plan.metrics)
+                check_complete(scores, self.cases, own, self.plan.metrics)

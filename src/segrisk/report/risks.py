@@ -1,11 +1,13 @@
 """What the Dice risk of each model says of its Jaccard risk, checked on every score."""
 
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
+import numpy as np
+
 from segrisk.report.results import Results
+from segrisk.scores import ScoreFrame
 from segrisk.theory import RiskChain, risk_chain
 
 
@@ -25,20 +27,32 @@ def risks(results: Results) -> tuple[Risk, ...]:
 
     Every case and seed counts once: averages over seeds do not lie on J = D / (2 − D).
     """
-    pairs: dict[tuple[str, str], dict[tuple[str, str, int], dict[str, float]]] = defaultdict(
-        lambda: defaultdict(dict)
-    )
-    for score in results.scores:
-        own = pairs[score.task, score.model]
-        own[score.case, score.label, score.seed][score.metric] = score.value
     if not {"dice", "jaccard"} <= set(results.plan.metrics):
         return ()
-    return tuple(_risk(*key, list(own.values())) for key, own in sorted(pairs.items()))
+    dice, jaccard = dice_and_jaccard(results.scores)
+    values, tasks, models = dice.numbers("value"), dice.text("task"), dice.text("model")
+    found = []
+    for task in tasks.used():
+        of_task = tasks.equals(task)
+        for model in dice.take(of_task).text("model").used():
+            rows = of_task & models.equals(model)
+            found.append(_risk(task, model, values[rows], jaccard[rows]))
+    return tuple(found)
 
 
-def _risk(task: str, model: str, scores: list[dict[str, float]]) -> Risk:
+def dice_and_jaccard(scores: ScoreFrame) -> tuple[ScoreFrame, np.ndarray]:
+    """The Dice of every mask, and its Jaccard (rows,)."""
+    dice, jaccard = scores.where(metric="dice"), scores.where(metric="jaccard")
+    of_mask = ("model", "task", "case", "label", "seed")
+    order, its = (np.argsort(own.keys(*of_mask), kind="stable") for own in (dice, jaccard))
+    paired = np.empty(len(dice))
+    paired[order] = jaccard.numbers("value")[its]
+    return dice, paired
+
+
+def _risk(task: str, model: str, dice: np.ndarray, jaccard: np.ndarray) -> Risk:
     try:
-        chain = risk_chain([pair["dice"] for pair in scores], [pair["jaccard"] for pair in scores])
+        chain = risk_chain(dice, jaccard)
     except ValueError as error:
         return Risk(task, model, None, str(error))
     return Risk(task, model, chain, "")
@@ -56,10 +70,14 @@ class Surrogates:
 
 def surrogates(results: Results) -> tuple[Surrogates, ...]:
     """The means over cases and seeds of each task and model; none where they were not recorded."""
-    values: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for score in sorted(results.surrogates):
-        values[score.task, score.model][score.metric].append(score.value)
-    return tuple(
-        Surrogates(*key, {name: fmean(column) for name, column in own.items()})
-        for key, own in sorted(values.items())
-    )
+    found, recorded = [], results.surrogates.sorted()
+    for task in recorded.text("task").used():
+        of_task = recorded.where(task=task)
+        for model in of_task.text("model").used():
+            own = of_task.where(model=model)
+            means = {
+                metric: fmean(own.where(metric=metric).numbers("value").tolist())
+                for metric in own.text("metric").seen()
+            }
+            found.append(Surrogates(task, model, means))
+    return tuple(found)

@@ -1,6 +1,5 @@
 """Claims about losses, whatever the seed: only where each was trained more than once."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -35,7 +34,7 @@ def seed_claims(results: Results, tasks: Sequence[TaskInfo], metric: str) -> tup
             continue
         for a, b in combinations(scores, 2):
             own, narrow = (
-                loss_claim(scores[a], scores[b], folds, task.groups, level=level, unit=task.unit)
+                loss_claim(scores[a], scores[b], folds, task.group_of, level=level, unit=task.unit)
                 for level in (1 - results.plan.alpha, 1 - 2 * results.plan.alpha)
             )
             found.append((task.name, a, b, own, narrow))
@@ -47,21 +46,13 @@ def _by_seed(
     results: Results, task: TaskInfo, metric: str
 ) -> tuple[dict[str, np.ndarray], list[int]]:
     """By model, the metric (cases, seeds); and each case's fold, none where it has two."""
-    values: dict[tuple[str, str], dict[int, float]] = defaultdict(dict)
-    folds: dict[str, set[int]] = defaultdict(set)
-    for score in results.scores:
-        is_own = (score.task, score.label) == (task.task, task.label)
-        if is_own and score.metric == metric:
-            values[score.model, score.case][score.seed] = score.value
-            folds[score.case].add(score.fold)
+    own = results.scores.where(task=task.task, label=task.label, metric=metric)
+    # Every case has every model and seed, once: in order of case and seed they fill a table.
+    own = own.take(np.argsort(own.keys("case", "seed"), kind="stable"))
     columns = {
-        model.name: np.array(
-            [
-                [own[seed] for seed in sorted(own)]
-                for own in (values[model.name, c] for c in task.cases)
-            ]
-        )
+        model.name: own.where(model=model.name).numbers("value").reshape(task.n_cases, -1)
         for model in results.models
     }
-    of_case = [sorted(folds[case]) for case in task.cases]
-    return columns, [own[0] for own in of_case] if all(len(own) == 1 for own in of_case) else []
+    folds = own.numbers("fold").reshape(task.n_cases, -1)
+    is_one = (folds == folds[:, :1]).all()
+    return columns, folds[:, 0].tolist() if is_one else []

@@ -13,10 +13,9 @@ from segrisk.statistics import (
     SizeSlope,
     SmoothCurve,
     holm,
-    size_curve,
-    size_slope,
-    smooth_curve,
 )
+from segrisk.statistics.size import size_curves, smooth_curves
+from segrisk.statistics.slope import size_slopes
 
 CASES_FOR_CURVE = 50
 
@@ -43,8 +42,8 @@ class Curve:
 
 def has_curve(task: TaskInfo) -> bool:
     """Whether all sizes are known, enough cases have an object, and not all of one size."""
-    sizes = [fraction for fraction in task.fractions if fraction > 0]
-    return task.has_sizes and len(sizes) >= CASES_FOR_CURVE and len(set(sizes)) > 1
+    sizes = task.fractions[task.fractions > 0]
+    return task.has_sizes and len(sizes) >= CASES_FOR_CURVE and bool((sizes != sizes[0]).any())
 
 
 def curve(results: Results, task: TaskInfo, scores: Scores, pairs: Sequence[Pair]) -> Curve:
@@ -52,11 +51,11 @@ def curve(results: Results, task: TaskInfo, scores: Scores, pairs: Sequence[Pair
     columns = {
         model.name: scores[task.name, results.plan.primary, model.name] for model in results.models
     }
-    level, sizes = 1 - results.plan.alpha, task.fractions
+    level, sizes, groups = 1 - results.plan.alpha, task.fractions, task.group_of
     return Curve(
         task,
-        {name: size_curve(sizes, own, task.groups, level=level) for name, own in columns.items()},
-        {name: smooth_curve(sizes, own, task.groups, level=level) for name, own in columns.items()},
+        size_curves(sizes, columns, groups, level=level),
+        smooth_curves(sizes, columns, groups, level=level),
         _trends(task, columns, pairs, level),
     )
 
@@ -65,11 +64,9 @@ def _trends(
     task: TaskInfo, columns: Mapping[str, np.ndarray], pairs: Sequence[Pair], level: float
 ) -> tuple[Trend, ...]:
     """The slope of every pair; none where sizes and groups, the same for all, tell no error."""
+    differences = [columns[pair.a] - columns[pair.b] for pair in pairs]
     try:
-        slopes = [
-            size_slope(columns[pair.a], columns[pair.b], task.fractions, task.groups, level=level)
-            for pair in pairs
-        ]
+        slopes = size_slopes(differences, task.fractions, task.group_of, level=level)
     except ValueError:
         return ()
     adjusted = holm([slope.p for slope in slopes])

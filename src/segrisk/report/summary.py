@@ -1,21 +1,23 @@
 """From results to all numbers that tables, figures and page show: computed once, then frozen."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from segrisk.metrics import MEASURES
 from segrisk.report.decisions import Decisions, decisions
+from segrisk.report.drawn import Drawn, drawn
 from segrisk.report.marks import Marks, marks
 from segrisk.report.pairs import Pair, all_pairs
-from segrisk.report.ranks import Across, ranks, ranks_across
+from segrisk.report.ranks import Across, ranks_across
 from segrisk.report.results import Metric, Model, Results, metric_named
 from segrisk.report.risks import Risk, Surrogates, risks, surrogates
 from segrisk.report.seeds import SeedClaim, seed_claims
 from segrisk.report.sensitivity import Sensitivity, sensitivity
 from segrisk.report.sizes import Curve, curve, has_curve
 from segrisk.report.tasks import Scores, TaskInfo, by_case, means, task_infos
-from segrisk.scores import Score
-from segrisk.statistics import PairInterval, Rank, bootstrap_intervals
+from segrisk.scores import ScoreFrame
+from segrisk.statistics import PairInterval, Rank
+from segrisk.statistics.bootstrap import intervals_of
 
 
 @dataclass(frozen=True)
@@ -91,9 +93,9 @@ class Summary:
 def summarise(results: Results) -> Summary:
     """Compute every mean, test, mark and curve of `results`."""
     tasks = task_infos(results)
-    by_loss = _block(results, tasks, results.scores, "validation loss")
+    by_loss, promised = _block(results, tasks, results.scores, "validation loss")
     by_dice = (
-        _block(results, tasks, results.scores_by_dice, "validation Dice")
+        _block(results, tasks, results.scores_by_dice, "validation Dice")[0]
         if results.scores_by_dice
         else None
     )
@@ -109,7 +111,7 @@ def summarise(results: Results) -> Summary:
             if has_curve(task)
         ),
         left_out=tuple(task.name for task in tasks if not has_curve(task)),
-        ranks={task.name: ranks(results, task, by_loss.scores) for task in tasks},
+        ranks={task.name: promised[task.name].ranks() for task in tasks},
         across=ranks_across(results, tasks, by_loss.scores),
         sensitivity=sensitivity(results, tasks, by_loss.scores, by_loss.pairs),
         seed_claims=seed_claims(results, tasks, primary) if results.subject == "loss" else (),
@@ -136,10 +138,12 @@ def conclusions_changed(summary: Summary) -> tuple[str, ...]:
 
 
 def _block(
-    results: Results, tasks: Sequence[TaskInfo], scores: Iterable[Score], selection: str
-) -> Block:
+    results: Results, tasks: Sequence[TaskInfo], scores: ScoreFrame, selection: str
+) -> tuple[Block, dict[str, Drawn]]:
+    """All numbers of a block, and by task what was drawn for them."""
     values = by_case(tasks, scores)
-    pairs = all_pairs(results, tasks, values)
+    promised = {task.name: drawn(results, task, values) for task in tasks}
+    pairs = all_pairs(results, tasks, promised)
     raw, corrected = {}, {}
     for task in tasks:
         for metric in results.plan.metrics:
@@ -149,8 +153,9 @@ def _block(
             if metric == results.plan.primary:
                 p_values = [pair.p_adjusted for pair in own]
                 corrected |= _marked(results, task, metric, own, p_values)
-    intervals = _intervals(results, tasks, values)
-    return Block(selection, values, means(tasks, values), pairs, intervals, raw, corrected)
+    intervals = _intervals(results, tasks, promised)
+    block = Block(selection, values, means(tasks, values), pairs, intervals, raw, corrected)
+    return block, promised
 
 
 def _marked(
@@ -170,22 +175,15 @@ def _marked(
 
 
 def _intervals(
-    results: Results, tasks: Sequence[TaskInfo], scores: Scores
+    results: Results, tasks: Sequence[TaskInfo], promised: Mapping[str, Drawn]
 ) -> dict[tuple[str, str, str], PairInterval]:
     """The interval of every mean."""
-    plan, found = results.plan, {}
+    found = {}
     for task in tasks:
-        if task.n_groups > 1:
-            own = {key: values for key, values in scores.items() if key[0] == task.name}
-            intervals = bootstrap_intervals(
-                own,
-                task.groups,
-                level=1 - plan.alpha,
-                resamples=plan.resamples,
-                seed=plan.seed,
-                unit=task.unit,
-            )
-            found |= {key: _within_bounds(key[1], one) for key, one in intervals.items()}
+        if sample := promised[task.name].models:
+            level = 1 - results.plan.alpha
+            own = intervals_of(sample, level, n_cases=task.n_cases, unit=task.unit)
+            found |= {key: _within_bounds(key[1], one) for key, one in own.items()}
     return found
 
 

@@ -1,21 +1,21 @@
 """The cases of each task in one order, and scores as arrays in that order."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite, isnan
+from functools import cached_property
 
 import numpy as np
 
 from segrisk.report.results import Results
-from segrisk.scores import Score
+from segrisk.scores import ScoreFrame
 from segrisk.statistics import Unit, case_weights
+from segrisk.statistics.groups import group_ranks
 
 Scores = Mapping[tuple[str, str, str], np.ndarray]
 """(task, metric, model) to the scores (cases,), averaged over seeds, in the task's order."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TaskInfo:
     """A task's cases in the order of their ids; each label of a task is reported as one of its own.
 
@@ -23,9 +23,10 @@ class TaskInfo:
     """
 
     name: str
-    cases: tuple[str, ...]
-    groups: tuple[str, ...]
-    fractions: tuple[float, ...]
+    cases: Sequence[str]
+    groups: Sequence[str]
+    fractions: np.ndarray
+    """(cases,)"""
     task: str
     label: str
     unit: Unit = "case"
@@ -36,7 +37,7 @@ class TaskInfo:
     def mean(self, values: np.ndarray) -> float:
         """The mean of `values` (cases,) over the unit: what a table prints.
 
-        >>> task = TaskInfo("t", ("a", "b", "c"), ("p", "p", "q"), (), "t", "1", "group_mean")
+        >>> task = TaskInfo("t", ("a", "b", "c"), ("p", "p", "q"), None, "t", "1", "group_mean")
         >>> task.mean(np.array([0.25, 0.75, 1.0]))
         0.75
         """
@@ -45,7 +46,12 @@ class TaskInfo:
     @property
     def weights(self) -> np.ndarray:
         """What each case weighs in a mean (cases,)."""
-        return case_weights(self.groups, self.unit)
+        return case_weights(self.group_of, self.unit)
+
+    @cached_property
+    def group_of(self) -> np.ndarray:
+        """The place of each case's group among the sorted names (cases,): groups, as numbers."""
+        return group_ranks(self.groups)
 
     @property
     def n_cases(self) -> int:
@@ -54,11 +60,11 @@ class TaskInfo:
     @property
     def has_sizes(self) -> bool:
         """Whether the size of every object is known; tables of scores do not say it."""
-        return all(map(isfinite, self.fractions))
+        return bool(np.isfinite(self.fractions).all())
 
     @property
     def n_groups(self) -> int:
-        return len(set(self.groups))
+        return int(self.group_of.max()) + 1
 
 
 def task_infos(results: Results) -> tuple[TaskInfo, ...]:
@@ -71,17 +77,19 @@ def task_infos(results: Results) -> tuple[TaskInfo, ...]:
 
 
 def _task_info(results: Results, task: str, label: str, name: str) -> TaskInfo:
-    own = [info for info in results.cases if info.task == task and info.label in ("", label)]
-    own.sort(key=lambda info: info.case)
+    own = results.cases.where(task=task)
+    labels = own.text("label")
+    own = own.take(labels.equals("") | labels.equals(label))
+    own = own.take(np.argsort(own.text("case").codes, kind="stable"))
     return TaskInfo(
         name,
-        tuple(info.case for info in own),
-        tuple(info.group for info in own),
-        tuple(info.fraction for info in own),
+        tuple(own.text("case").values()),
+        tuple(own.text("group").values()),
+        own.numbers("fraction"),
         task,
         label,
         results.plan.unit,
-        sum(isnan(info.fraction) and not info.occupied for info in own),
+        int((np.isnan(own.numbers("fraction")) & ~own.numbers("occupied")).sum()),
     )
 
 
@@ -91,17 +99,30 @@ def means(tasks: Sequence[TaskInfo], scores: Scores) -> dict[tuple[str, str, str
     return {key: named[key[0]].mean(values) for key, values in scores.items()}
 
 
-def by_case(tasks: Sequence[TaskInfo], scores: Iterable[Score]) -> Scores:
+def by_case(tasks: Sequence[TaskInfo], scores: ScoreFrame) -> Scores:
     """The mean over seeds of each case's score."""
-    names = {(task.task, task.label): task.name for task in tasks}
-    order = {task.name: task.cases for task in tasks}
-    collected: dict[tuple[str, str, str], dict[str, list[float]]] = defaultdict(
-        lambda: defaultdict(list)
-    )
-    for score in scores:
-        name = names[score.task, score.label]
-        collected[name, score.metric, score.model][score.case].append(score.value)
-    return {
-        key: np.array([np.mean(sorted(cases[case])) for case in order[key[0]]])
-        for key, cases in collected.items()
-    }
+    found = {}
+    for task in tasks:
+        own = scores.where(task=task.task, label=task.label)
+        places = own.text("case").places(task.cases)
+        values, metrics, models = own.numbers("value"), own.text("metric"), own.text("model")
+        for model in models.seen():
+            of_model = models.equals(model) & (places >= 0)
+            for metric in metrics.seen():
+                rows = of_model & metrics.equals(metric)
+                if rows.any():
+                    found[task.name, metric, model] = _means(
+                        places[rows], values[rows], task.n_cases
+                    )
+    return found
+
+
+def _means(places: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:
+    """The mean of the values of each place (count,), in their sorted order; NaN of none."""
+    means, times = np.full(count, np.nan), np.bincount(places, minlength=count)
+    order = np.lexsort((values, places)) if times.max() > 1 else np.argsort(places, kind="stable")
+    places, values = places[order], values[order]
+    for many in np.unique(times[times > 0]).tolist():
+        inside = times[places] == many
+        means[times == many] = values[inside].reshape(-1, many).mean(axis=1)
+    return means

@@ -1,11 +1,12 @@
 """All files of a report."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, astuple
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from segrisk.files import UNFINISHED, write_json, write_text
+from segrisk.parquet import write_frame
 from segrisk.report.cases import gallery
 from segrisk.report.efforts import effort_rows
 from segrisk.report.exports import (
@@ -13,11 +14,12 @@ from segrisk.report.exports import (
     TESTS,
     across_rows,
     as_json,
+    is_large,
+    known_sizes,
     mean_rows,
     pair_rows,
     rank_rows,
-    size_rows,
-    write_parquet,
+    write_frame_as,
     write_table,
 )
 from segrisk.report.figures import (
@@ -36,22 +38,20 @@ from segrisk.report.results import Results
 from segrisk.report.summary import Summary, summarise
 from segrisk.report.tables import all_tables, latex, markdown, ranking_tables
 from segrisk.report.viewer import MakeView
-from segrisk.scores import COLUMNS, Score, write_scores
-from segrisk.sheets import csv_text
+from segrisk.scores import ScoreFrame
 
 PAGE = "report.html"
-SIZES = "sizes.csv"
+SIZES = "sizes"
 BY_DICE, BY_DECISION, SURROGATES = "scores_by_validation_dice", "scores_by_decision", "surrogates"
 OF_STUDIES = ("decisions", "claims", "efforts")
 
+TABLES = (
+    "scores", BY_DICE, BY_DECISION, SURROGATES, SIZES,
+    "tests", "means", "ranking", "ranking_across", *OF_STUDIES,
+)  # fmt: skip
 OURS = frozenset(
-    [PAGE, SIZES, "report.json", "provenance.json", "table1.md", "table1.tex", "claims.md"]
-    + [
-        f"{table}.{kind}"
-        for table in ("scores", "tests", "means", "ranking", "ranking_across", *OF_STUDIES)
-        for kind in ("csv", "parquet")
-    ]
-    + [f"{table}.csv" for table in (BY_DICE, BY_DECISION, SURROGATES)]
+    [PAGE, "report.json", "provenance.json", "table1.md", "table1.tex", "claims.md"]
+    + [f"{table}.{kind}" for table in TABLES for kind in ("csv", "parquet")]
     + [
         f"{figure}.{kind}"
         for figure in ("figure1", "differences", "cases", "dice_jaccard")
@@ -101,15 +101,16 @@ def _write_numbers(summary: Summary, claims: Claims | None, folder: Path) -> boo
     write_table(folder / "ranking", rank_rows(summary))
     if summary.across:
         write_table(folder / "ranking_across", across_rows(summary))
-    write_parquet(folder / "scores.parquet", COLUMNS, map(astuple, sorted(results.scores)))
     for name, scores in _scores(results):
-        write_scores(folder / f"{name}.csv", scores)
+        write_frame_as(folder / name, scores.sorted())
+    if has_parquet and not is_large(results.scores):
+        write_frame(folder / "scores.parquet", results.scores.sorted())
     if summary.decisions is not None:
         write_table(folder / "decisions", [asdict(c) for c in summary.decisions.contrasts])
     if results.efforts:
         write_table(folder / "efforts", effort_rows(results))
-    if sizes := size_rows(summary):
-        write_text(folder / SIZES, csv_text(list(sizes[0]), (row.values() for row in sizes)))
+    if sizes := known_sizes(summary):
+        write_frame_as(folder / SIZES, sizes)
     if claims is not None:
         write_table(folder / "claims", claim_rows(claims), CLAIM_COLUMNS)
         write_text(folder / "claims.md", claims_markdown(summary, claims))
@@ -119,7 +120,7 @@ def _write_numbers(summary: Summary, claims: Claims | None, folder: Path) -> boo
     return has_parquet
 
 
-def _scores(results: Results) -> Iterator[tuple[str, Iterable[Score]]]:
+def _scores(results: Results) -> Iterator[tuple[str, ScoreFrame]]:
     """Every table of scores that there is, by the name of its file."""
     yield "scores", results.scores
     others = {

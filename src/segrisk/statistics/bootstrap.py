@@ -5,15 +5,16 @@ paired_bootstrap(a, b, groups=patients).low
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from scipy.special import ndtr, ndtri
 
 from segrisk.statistics.door import Unit, case_differences, in_unit, per_case
-from segrisk.statistics.groups import case_groups, group_table
+from segrisk.statistics.groups import GroupTable, case_groups, group_table
 from segrisk.statistics.intervals import check_groups, check_level, standard_error, t_quantile
-from segrisk.statistics.resampling import TIE, check_resamples, draw_means, draws
+from segrisk.statistics.resampling import TIE, Draws, mean_of
 
 Bounds = tuple[np.ndarray, np.ndarray]
 
@@ -35,46 +36,57 @@ class PairInterval:
     unit: Unit = "case"
 
 
-@dataclass(frozen=True)
 class Sample:
-    """What an interval is made from: rows of sums of the same groups, and the chance to use."""
+    """What intervals are made from: rows of sums of the same groups, and the draws to use.
 
-    sums: np.ndarray
-    """(rows, groups)"""
-    counts: np.ndarray
-    """(groups,)"""
-    level: float
-    resamples: int
-    seed: int
+    What the `method` needs of the draws is asked for at once, so that samples that are made
+    together share one pass. All levels share what was drawn.
+    """
 
-    @property
-    def means(self) -> np.ndarray:
+    def __init__(self, table: GroupTable, drawn: Draws, *, method: str = "hull"):
+        if method not in METHODS:
+            raise ValueError(f"the method must be one of {list(METHODS)}, got {method!r}")
+        check_groups(len(table.counts))
+        self.table, self.sums, self.counts, self.method = table, table.sums, table.counts, method
+        self.resamples = 0 if method == "t" else drawn.resamples
+        self.means = self.sums.sum(axis=1) / self.counts.sum()
         """(rows,), over cases."""
-        return self.sums.sum(axis=1) / self.counts.sum()
+        if method in ("percentile", "bca"):
+            self.resampled = mean_of(table, drawn)
+            """mean* (resamples, rows)."""
+        if method in ("hull", "studentised"):
+            self._deviations = _deviations(self, drawn)
 
-    @property
-    def tail(self) -> float:
-        """The probability that each side leaves out."""
-        return (1 - self.level) / 2
+    @cached_property
+    def deviations(self) -> Bounds:
+        """mean* − m and its standard error, both (resamples, rows)."""
+        return self._deviations()
 
-    def resampled(self) -> np.ndarray:
-        """mean* (resamples, rows)."""
-        return draw_means(self.sums, self.counts, resamples=self.resamples, seed=self.seed)
+    def bounds(self, level: float) -> Bounds:
+        """The ends of the interval of each row."""
+        check_level(level)
+        return METHODS[self.method](self, level)
 
 
-def t_bounds(sample: Sample) -> Bounds:
+def tails(level: float) -> list[float]:
+    """Which share lies below each end of an interval."""
+    tail = (1 - level) / 2
+    return [tail, 1 - tail]
+
+
+def t_bounds(sample: Sample, level: float) -> Bounds:
     """The group t interval: see `group_t_interval`."""
-    half = t_quantile(len(sample.counts), sample.level) * standard_error(sample.sums, sample.counts)
+    half = t_quantile(len(sample.counts), level) * standard_error(sample.sums, sample.counts)
     return sample.means - half, sample.means + half
 
 
-def percentile_bounds(sample: Sample) -> Bounds:
+def percentile_bounds(sample: Sample, level: float) -> Bounds:
     """Quantiles of mean* = Σ S* / Σ n*: too narrow on few groups."""
-    low, high = np.quantile(sample.resampled(), [sample.tail, 1 - sample.tail], axis=0)
+    low, high = np.quantile(sample.resampled(), tails(level), axis=0)
     return low, high
 
 
-def bca_bounds(sample: Sample) -> Bounds:
+def bca_bounds(sample: Sample, level: float) -> Bounds:
     """Percentiles moved for bias and acceleration, the latter by leaving out each group.
 
     With z₀ = Φ⁻¹(share of mean* below m) and the skewness a of the jackknife, the percentile of
@@ -93,37 +105,37 @@ def bca_bounds(sample: Sample) -> Bounds:
     with np.errstate(invalid="ignore", divide="ignore"):
         acceleration = np.where(square > 0, (away**3).sum(axis=1) / (6 * square**1.5), 0.0)
     bounds = []
-    for z in (ndtri(sample.tail), ndtri(1 - sample.tail)):
+    for z in map(ndtri, tails(level)):
         moved = ndtr(bias + (bias + z) / (1 - acceleration * (bias + z)))
         bounds.append(np.array([np.quantile(m, q) for m, q in zip(means.T, moved, strict=True)]))
     return bounds[0], bounds[1]
 
 
-def studentised_bounds(sample: Sample) -> Bounds:
+def studentised_bounds(sample: Sample, level: float) -> Bounds:
     """m − t*·error at the quantiles of t* = (mean* − m) / error*, the latter of the resample.
 
     Where every group drawn has the same mean, error* is 0: such a t* counts as the largest that is
     finite on its side.
     """
-    deviations, errors = _resampled_deviations(sample)
+    deviations, errors = sample.deviations
     error = standard_error(sample.sums, sample.counts)
     # Squares that cancel leave 1e-8 of what they were.
     flat = errors <= 1e-6 * error
     ratios = np.divide(deviations, errors, out=np.zeros_like(errors), where=~flat)
     largest, smallest = ratios.max(axis=0), ratios.min(axis=0)
     ratios += flat * (largest * (deviations > 0) + smallest * (deviations < 0))
-    high, low = np.quantile(ratios, [sample.tail, 1 - sample.tail], axis=0)
+    high, low = np.quantile(ratios, tails(level), axis=0)
     return sample.means - low * error, sample.means - high * error
 
 
-def hull_bounds(sample: Sample) -> Bounds:
+def hull_bounds(sample: Sample, level: float) -> Bounds:
     """From the lower of the ends of `t_bounds` and `studentised_bounds` to the higher."""
-    t_low, t_high = t_bounds(sample)
-    low, high = studentised_bounds(sample)
+    t_low, t_high = t_bounds(sample, level)
+    low, high = studentised_bounds(sample, level)
     return np.minimum(t_low, low), np.maximum(t_high, high)
 
 
-METHODS: Mapping[str, Callable[[Sample], Bounds]] = {
+METHODS: Mapping[str, Callable[[Sample, float], Bounds]] = {
     "hull": hull_bounds,
     "studentised": studentised_bounds,
     "percentile": percentile_bounds,
@@ -191,48 +203,49 @@ def bootstrap_intervals(
     >>> print({pair: round(interval.difference, 3) for pair, interval in found.items()})
     {('a', 'b'): 0.067, ('a', 'c'): 0.1}
     """
-    if method not in METHODS:
-        raise ValueError(f"the method must be one of {list(METHODS)}, got {method!r}")
     values = {name: per_case(row, f"the difference {name}") for name, row in differences.items()}
     count = len(next(iter(values.values()), ()))
-    table = group_table(values, case_groups(groups, count))
-    table = in_unit(table, unit)
-    check_level(level)
-    check_groups(len(table.counts))
-    check_resamples(resamples)
-    sample = Sample(table.sums, table.counts, level, resamples, seed)
-    low, high = METHODS[method](sample)
-    used = 0 if method == "t" else resamples
+    table = in_unit(group_table(values, case_groups(groups, count)), unit)
+    sample = Sample(table, Draws(len(table.counts), resamples, seed), method=method)
+    return intervals_of(sample, level, n_cases=count, unit=unit)
+
+
+def intervals_of(
+    sample: Sample, level: float, *, n_cases: int, unit: Unit = "case"
+) -> dict[Hashable, PairInterval]:
+    """The interval of each row of a sample, which was made from so many cases."""
+    low, high = sample.bounds(level)
     return {
         name: PairInterval(
             difference=float(sample.means[row]),
             low=float(low[row]),
             high=float(high[row]),
             level=level,
-            method=method,
-            n_cases=count,
+            method=sample.method,
+            n_cases=n_cases,
             n_groups=len(sample.counts),
-            resamples=used,
+            resamples=sample.resamples,
             unit=unit,
         )
-        for row, name in enumerate(table.names)
+        for row, name in enumerate(sample.table.names)
     }
 
 
-def _resampled_deviations(sample: Sample) -> Bounds:
-    """mean* − m and its standard error, both (resamples, rows)."""
+def _deviations(sample: Sample, drawn: Draws) -> Callable[[], Bounds]:
+    """A promise of `Sample.deviations`."""
     counts, groups = sample.counts, len(sample.counts)
     residuals = sample.sums - sample.means[:, None] * counts
     # All of Σ r*, Σ r*², Σ r* n*, Σ n* and Σ n*² in one product.
     columns = np.concatenate([residuals, residuals**2, residuals * counts, [counts, counts**2]]).T
-    rows = len(residuals)
-    deviations, errors = [], []
-    for drawn in draws(groups, sample.resamples, sample.seed):
+    rows, products = len(residuals), drawn.times(columns)
+
+    def made() -> Bounds:
         total, square, product, (cases, squares) = np.split(
-            (drawn @ columns).T, [rows, 2 * rows, 3 * rows]
+            products().T, [rows, 2 * rows, 3 * rows]
         )
         deviation = total / cases
         variance = square - 2 * deviation * product + deviation**2 * squares
-        deviations.append(deviation.T)
-        errors.append((np.sqrt(groups / (groups - 1) * np.maximum(variance, 0)) / cases).T)
-    return np.concatenate(deviations), np.concatenate(errors)
+        error = np.sqrt(groups / (groups - 1) * np.maximum(variance, 0)) / cases
+        return deviation.T, error.T
+
+    return made

@@ -88,7 +88,7 @@ def case_weights(groups: Iterable[Hashable], unit: Unit = "case") -> np.ndarray:
     array([0.5, 0.5, 1. ])
     """
     check_unit(unit)
-    group_of = group_ranks(list(groups))
+    group_of = group_ranks(case_groups(groups, 0))
     return np.ones(len(group_of)) if unit == "case" else 1 / np.bincount(group_of)[group_of]
 
 
@@ -106,8 +106,7 @@ def no_group_means(unit: Unit, groups: Iterable[Hashable]) -> str | None:
     >>> no_group_means("group_mean", ["p", "q"])
     'group_mean is over the means of groups, but every case is a group of its own'
     """
-    groups = list(groups)
-    if unit == "case" or len(set(groups)) < len(groups):
+    if unit == "case" or len(set(groups := list(groups))) < len(groups):
         return None
     return f"{unit} is over the means of groups, but every case is a group of its own"
 

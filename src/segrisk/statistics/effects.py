@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from segrisk.statistics.door import Better, Unit, case_differences, in_unit, sign_of
-from segrisk.statistics.groups import GroupSums, case_groups, group_sums
+from segrisk.statistics.groups import Groups, GroupSums, case_groups, group_sums
 from segrisk.statistics.intervals import standard_error
 from segrisk.statistics.resampling import TIE
 
@@ -54,11 +54,27 @@ def effect(
     """
     differences = case_differences(a, b)
     names = case_groups(groups, len(differences))
-    sums = in_unit(group_sums(differences, names), unit)
-    units = names if unit == "group_mean" else case_groups(None, len(differences))
-    each = group_sums(differences, units).group_means().sums
-    # Differences that cancel in a group may leave what rounding did; a case's own is 0 or is not.
-    tie = TIE * group_sums(np.abs(differences), units).group_means().sums
+    sums = group_sums(differences, names)
+    return effect_of(differences, sums, names, better=better, unit=unit)
+
+
+def effect_of(
+    differences: np.ndarray,
+    sums: GroupSums,
+    groups: Groups,
+    *,
+    better: Better = "higher",
+    unit: Unit = "case",
+) -> Effect:
+    """`effect` of the differences (cases,), with their sums over the groups."""
+    if unit == "case":
+        each = differences
+        tie = TIE * np.abs(differences)
+    else:
+        # Differences that cancel in a group may leave what rounding did.
+        each = sums.group_means().sums
+        tie = TIE * group_sums(np.abs(differences), groups).group_means().sums
+    sums = in_unit(sums, unit)
     wins = int((sign_of(better) * each > tie).sum())
     ties = int((np.abs(each) <= tie).sum())
     return Effect(

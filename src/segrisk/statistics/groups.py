@@ -1,10 +1,13 @@
 """The one table that every procedure works from: per group, the sum and the number of cases."""
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
+
+Groups = list[Hashable] | np.ndarray
+"""The group of each case, by name, or by number in an array of integers."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def group_sums(values: Any, groups: Iterable[Hashable]) -> GroupSums:
     >>> group_sums([0.5, 0.25, 1.0], ["b", "a", "b"])
     GroupSums(sums=array([0.25, 1.5 ]), counts=array([1, 2]))
     """
-    values, names = np.asarray(values, dtype=np.float64), list(groups)
+    values, names = np.asarray(values, dtype=np.float64), case_groups(groups, 0)
     if values.shape != (len(names),):
         raise ValueError(
             f"got values of shape {values.shape} and groups of {len(names)} cases: "
@@ -118,28 +121,40 @@ def group_table(values: Mapping[Hashable, Any], groups: Iterable[Hashable]) -> G
     """
     if not values:
         raise ValueError("there are no values to add up: give at least one by its name")
-    names = list(groups)
-    rows = [group_sums(row, names) for row in values.values()]
+    group_of = group_ranks(case_groups(groups, 0))
+    rows = [group_sums(row, group_of) for row in values.values()]
     return GroupTable(tuple(values), np.array([row.sums for row in rows]), rows[0].counts)
 
 
-def case_groups(groups: Iterable[Hashable] | None, count: int) -> list[Hashable]:
-    """The group of each case; where none is named, each of the `count` cases is its own."""
-    return list(range(count) if groups is None else groups)
+def case_groups(groups: Iterable[Hashable] | None, count: int) -> Groups:
+    """The group of each case; where none is named, each of the `count` cases is its own.
+
+    Groups that are numbered already, in an array of integers, stay so.
+    """
+    if groups is None:
+        return np.arange(count)
+    return groups if _numbered(groups) else list(groups)
 
 
 def add_by_group(values: np.ndarray, group_of: np.ndarray) -> np.ndarray:
     """Sums (…, groups) of values (…, cases), whose groups are numbered from 0."""
+    return adder(group_of)(values)
+
+
+def adder(group_of: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """`add_by_group` for many values of the same cases."""
     order = np.argsort(group_of, kind="stable")
     first = np.flatnonzero(np.diff(group_of[order], prepend=-1))
-    return np.add.reduceat(values[..., order], first, axis=-1)
+    return lambda values: np.add.reduceat(values[..., order], first, axis=-1)
 
 
-def group_ranks(names: list[Hashable]) -> np.ndarray:
+def group_ranks(names: Groups) -> np.ndarray:
     """The place of each name among the distinct names, sorted.
 
     Raises ValueError for names that are missing or mixed.
     """
+    if _numbered(names):
+        return np.unique(names, return_inverse=True)[1] if _has_gaps(names) else names
     # An array of names would turn 1 and "1" into one patient, and a missing name into a patient.
     try:
         distinct = sorted(set(names))
@@ -155,3 +170,15 @@ def group_ranks(names: list[Hashable]) -> np.ndarray:
         )
     rank_of = {name: rank for rank, name in enumerate(distinct)}
     return np.array([rank_of[name] for name in names])
+
+
+def _numbered(groups: Any) -> TypeGuard[np.ndarray]:
+    return isinstance(groups, np.ndarray) and groups.ndim == 1 and groups.dtype.kind in "iu"
+
+
+def _has_gaps(numbers: np.ndarray) -> bool:
+    """Whether they are anything but the places 0, 1, …, each of them taken."""
+    if not len(numbers):
+        return False
+    low, high = int(numbers.min()), int(numbers.max())
+    return low != 0 or high >= len(numbers) or not np.bincount(numbers).all()

@@ -1,13 +1,13 @@
 """Many tests at once: a family is declared before it is seen, and errors are counted over it."""
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from segrisk.statistics.door import Unit, in_unit, per_case
-from segrisk.statistics.groups import case_groups, group_sums
+from segrisk.statistics.groups import case_groups, group_sums, group_table
 from segrisk.statistics.resampling import (
     EXACT_GROUPS,
     TIE,
@@ -92,13 +92,22 @@ def max_t(
     ({'dice': 0.25, 'jaccard': 0.25}, ('dice', 'jaccard'), 8)
     """
     check_resamples(resamples)
+    if not differences:
+        raise ValueError("the family is empty: declare at least one comparison")
     sums = _sums_of_all(differences, groups, unit)
+    return max_t_of(tuple(differences), sums, resamples=resamples, seed=seed)
+
+
+def max_t_of(
+    names: Sequence[Hashable], sums: np.ndarray, *, resamples: int = 9999, seed: int = 0
+) -> MaxT:
+    """`max_t` of the named rows of sums (names, groups)."""
     p, adjusted = step_down(sums, resamples=resamples, seed=seed)
     count = sums.shape[1]
     exact = count <= EXACT_GROUPS
     return MaxT(
-        dict(zip(differences, p.tolist(), strict=True)),
-        dict(zip(differences, adjusted.tolist(), strict=True)),
+        dict(zip(names, p.tolist(), strict=True)),
+        dict(zip(names, adjusted.tolist(), strict=True)),
         count,
         exact,
         2**count if exact else resamples,
@@ -135,17 +144,17 @@ def _sums_of_all(
     unit: Unit,
 ) -> np.ndarray:
     """Sums (comparisons, groups) over the groups of all; 0 where a comparison lacks a group."""
-    if not differences:
-        raise ValueError("the family is empty: declare at least one comparison")
     values = {name: per_case(row, f"the difference {name}") for name, row in differences.items()}
-    if isinstance(groups, Mapping):
-        missing = [name for name in values if name not in groups]
-        if missing:
-            raise ValueError(f"no groups are given for {missing[0]!r}: give one for each name")
-        names = {name: list(groups[name]) for name in values}
-    else:
-        shared = None if groups is None else list(groups)
-        names = {name: case_groups(shared, len(row)) for name, row in values.items()}
+    if not isinstance(groups, Mapping):
+        if groups is None and len({len(row) for row in values.values()}) > 1:
+            groups = {name: range(len(row)) for name, row in values.items()}
+        else:
+            shared = case_groups(groups, len(next(iter(values.values()))))
+            return in_unit(group_table(values, shared), unit).sums
+    missing = [name for name in values if name not in groups]
+    if missing:
+        raise ValueError(f"no groups are given for {missing[0]!r}: give one for each name")
+    names = {name: list(groups[name]) for name in values}
     tables = [in_unit(group_sums(row, names[name]), unit) for name, row in values.items()]
     every = sorted(set().union(*names.values()))
     place = {group: index for index, group in enumerate(every)}

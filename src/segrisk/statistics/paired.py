@@ -6,7 +6,7 @@ The functions that end in `_test` take the scores of two models; the others take
 differences (`paired_sums`), for callers that hold one.
 """
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -18,9 +18,9 @@ from segrisk.statistics.groups import GroupSums, case_groups, group_sums
 from segrisk.statistics.resampling import (
     EXACT_GROUPS,
     TIE,
+    Draws,
     all_signs,
     check_resamples,
-    draws,
     random_signs,
 )
 
@@ -146,15 +146,14 @@ def resampled_shares(
     sums: np.ndarray, *, resamples: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The shares of mean* ≤ 0 and of mean* ≥ 0 for each row of sums (rows, groups)."""
-    check_resamples(resamples)
+    return shares(sums, Draws(sums.shape[1], resamples, seed))()
+
+
+def shares(sums: np.ndarray, drawn: Draws) -> Callable[[], tuple[np.ndarray, np.ndarray]]:
+    """A promise of `resampled_shares`."""
     # The sign of Σ S* / Σ n* is that of Σ S*: the counts are positive.
-    tie = TIE * np.abs(sums).sum(axis=1)
-    below = above = 0
-    for drawn in draws(sums.shape[1], resamples, seed):
-        totals = drawn @ sums.T
-        below = below + np.count_nonzero(totals <= tie, axis=0)
-        above = above + np.count_nonzero(totals >= -tie, axis=0)
-    return below / resamples, above / resamples
+    tie, totals = TIE * np.abs(sums).sum(axis=1), drawn.times(sums.T)
+    return lambda: ((totals() <= tie).mean(axis=0), (totals() >= -tie).mean(axis=0))
 
 
 def swapped_ranks(ranks: GroupSums, *, resamples: int = 9999, seed: int = 0) -> PairTest:
@@ -237,7 +236,11 @@ def wilcoxon_test(a: Any, b: Any, groups: Groups = None) -> PairTest:
     >>> wilcoxon_test([1.0, 2.0, 3.0, 4.0, 5.0], [0.5, 1.0, 1.5, 2.0, 2.5]).p
     0.0625
     """
-    sums = paired_sums(a, b, groups)
+    return signed_ranks(paired_sums(a, b, groups))
+
+
+def signed_ranks(sums: GroupSums) -> PairTest:
+    """`wilcoxon_test` of the differences' sums."""
     means = sums.group_means().sums
     p = float(wilcoxon(means).pvalue) if means.any() else 1.0
     return PairTest(

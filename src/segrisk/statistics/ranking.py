@@ -1,6 +1,6 @@
 """Rankings, and how stable they are when other patients had been drawn."""
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,9 +8,9 @@ import numpy as np
 from scipy.stats import rankdata
 
 from segrisk.statistics.door import Better, Unit, in_unit, per_case, sign_of
-from segrisk.statistics.groups import case_groups, group_table
+from segrisk.statistics.groups import GroupTable, case_groups, group_table
 from segrisk.statistics.intervals import check_level
-from segrisk.statistics.resampling import check_resamples, draw_means
+from segrisk.statistics.resampling import Draws, check_resamples, mean_of
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,19 @@ def ranking(
     """
     check_level(level)
     check_resamples(resamples)
-    means, drawn = _means(scores, groups, unit, resamples, seed)
-    sign = sign_of(better)
-    return _places(tuple(scores), means, ranks(sign * means), ranks(sign * drawn), level)
+    table = _table(scores, groups, unit)
+    drawn = Draws(len(table.counts), resamples, seed)
+    return ranking_of(table, drawn, better=better, level=level)()
+
+
+def ranking_of(
+    table: GroupTable, drawn: Draws, *, better: Better = "higher", level: float = 0.95
+) -> Callable[[], tuple[Rank, ...]]:
+    """A promise of `ranking` of the models that are the rows of a table."""
+    sign, means, resampled = sign_of(better), _means(table), mean_of(table, drawn)
+    return lambda: _places(
+        table.names, means, ranks(sign * means), ranks(sign * resampled()), level
+    )
 
 
 def ranking_across(
@@ -104,9 +114,10 @@ def ranking_across(
         ordered = {model: scores[model] for model in models}
         own = None if groups is None else groups[name]
         # Another seed for each, or equal data sets would be resampled alike.
-        means, resampled = _means(ordered, own, unit, resamples, seed + number)
-        observed.append(ranks(sign * means))
-        drawn.append(ranks(sign * resampled))
+        table = _table(ordered, own, unit)
+        resampled = mean_of(table, Draws(len(table.counts), resamples, seed + number))
+        observed.append(ranks(sign * _means(table)))
+        drawn.append(ranks(sign * resampled()))
     mean_ranks = np.mean(observed, axis=0)
     return _places(models, mean_ranks, ranks(-mean_ranks), ranks(-np.mean(drawn, axis=0)), level)
 
@@ -119,15 +130,15 @@ def ranks(values: np.ndarray) -> np.ndarray:
     return rankdata(-rounded, axis=-1)
 
 
-def _means(
-    scores: Scores, groups: Iterable[Hashable] | None, unit: Unit, resamples: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Means (models,), and resampled on shared draws (resamples, models)."""
+def _table(scores: Scores, groups: Iterable[Hashable] | None, unit: Unit) -> GroupTable:
     values = {model: per_case(row, f"the scores of {model}") for model, row in scores.items()}
     count = len(next(iter(values.values()), ()))
-    table = in_unit(group_table(values, case_groups(groups, count)), unit)
-    drawn = draw_means(table.sums, table.counts, resamples=resamples, seed=seed)
-    return table.sums.sum(axis=1) / table.counts.sum(), drawn
+    return in_unit(group_table(values, case_groups(groups, count)), unit)
+
+
+def _means(table: GroupTable) -> np.ndarray:
+    """(models,)"""
+    return table.sums.sum(axis=1) / table.counts.sum()
 
 
 def _places(

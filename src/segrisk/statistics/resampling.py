@@ -4,15 +4,20 @@ Procedures are matrix products of what is drawn here with the sums of groups, so
 serves all models, metrics and pairs. Draws come in blocks: memory does not grow with their number.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
+
+from segrisk.statistics.groups import GroupTable
 
 EXACT_GROUPS = 16
 """Up to this many groups every vector of signs is tried: 2^16 = 65,536."""
 
 BLOCK = 2**17
 """Random numbers that are held at once: 1 MB stays in a core's cache, and is twice as fast."""
+
+ROWS, LARGEST = 16, 2**21
+"""Of many groups more rows are held, up to 16 MB: a matrix is read once for all rows of a block."""
 
 TIE = 1e-12
 """Share of Σ|d| within which two sums are one: another order of summation may round a tie."""
@@ -55,19 +60,49 @@ def draws(groups: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
         yield counts.reshape(rows, groups).astype(np.float64)
 
 
-def draw_means(sums: np.ndarray, counts: np.ndarray, *, resamples: int, seed: int) -> np.ndarray:
-    """mean* = Σ S* / Σ n* (resamples, rows) of each row of sums (rows, groups), on shared draws."""
-    return np.concatenate(
-        [
-            (drawn @ sums.T) / (drawn @ counts)[:, None]
-            for drawn in draws(len(counts), resamples, seed)
-        ]
-    )
+class Draws:
+    """Products of matrices with the same draws: all that was asked for is made in one pass.
+
+    To draw costs more than to multiply, so ask for everything before the first is used.
+
+    >>> drawn = Draws(groups=4, resamples=2, seed=0)
+    >>> each, all_of_them = drawn.times(np.eye(4)), drawn.times(np.ones(4))
+    >>> each().sum(axis=1), all_of_them()
+    (array([4., 4.]), array([4., 4.]))
+    """
+
+    def __init__(self, groups: int, resamples: int, seed: int):
+        check_resamples(resamples)
+        self.groups, self.resamples, self.seed = groups, resamples, seed
+        self._asked: list[np.ndarray] = []
+        self._made: list[np.ndarray] = []
+
+    def times(self, matrix: np.ndarray) -> Callable[[], np.ndarray]:
+        """A promise of draws @ matrix (resamples, …), for a matrix (groups, …)."""
+        place = len(self._made) + len(self._asked)
+        self._asked.append(matrix)
+        return lambda: self._get(place)
+
+    def _get(self, place: int) -> np.ndarray:
+        if place >= len(self._made):
+            blocks = [
+                [drawn @ matrix for matrix in self._asked]
+                for drawn in draws(self.groups, self.resamples, self.seed)
+            ]
+            self._made += [np.concatenate(own) for own in zip(*blocks, strict=True)]
+            self._asked = []
+        return self._made[place]
+
+
+def mean_of(table: GroupTable, drawn: Draws) -> Callable[[], np.ndarray]:
+    """A promise of mean* = Σ S* / Σ n* (resamples, rows) of each row of the table."""
+    totals, cases = drawn.times(table.sums.T), drawn.times(table.counts)
+    return lambda: totals() / cases()[:, None]
 
 
 def _blocks(resamples: int, groups: int) -> Iterator[int]:
     """Numbers of rows that add up to `resamples`, each within the memory of one block."""
     # NumPy draws four signs from one number, and would drop the rest of it at the end of a block.
-    rows = max(4, BLOCK // groups // 4 * 4)
+    rows = max(4, BLOCK // groups // 4 * 4, min(ROWS, LARGEST // groups // 4 * 4))
     for start in range(0, resamples, rows):
         yield min(rows, resamples - start)

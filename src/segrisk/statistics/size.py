@@ -1,7 +1,7 @@
 """Scores against the size of the object: bins of equal count, and a smooth curve."""
 
 import math
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -10,8 +10,14 @@ import numpy as np
 from scipy.stats import t
 
 from segrisk.statistics.door import per_case
-from segrisk.statistics.groups import add_by_group, case_groups, group_ranks, group_sums
+from segrisk.statistics.groups import Groups, adder, case_groups, group_ranks, group_sums
 from segrisk.statistics.intervals import check_level, standard_error, t_quantile
+
+Columns = Mapping[str, Any]
+"""Scores (cases,) or (cases, seeds) by name, all of the same cases."""
+
+NUMBERS = 2**21
+"""Weights that are held at once, 16 MB in each of a few arrays."""
 
 GROUPS_FOR_BAND = 5
 """An interval of fewer groups is too uncertain itself to be drawn."""
@@ -57,8 +63,15 @@ def size_bins(sizes: Any, bins: int = 10) -> SizeBins:
     if not 1 <= bins <= len(values):
         raise ValueError(f"{len(values)} cases cannot fill {bins} bins: ask for fewer")
     parts = np.array_split(np.sort(values), bins)
-    distinct, which, totals = np.unique(values, return_inverse=True, return_counts=True)
-    inside = np.array([(part[:, None] == distinct).sum(axis=0) for part in parts])
+    _, which, totals = np.unique(values, return_inverse=True, return_counts=True)
+    # Each size fills a stretch of the sorted cases, and so does each bin: what they share counts.
+    ends, stops = np.cumsum(totals), np.cumsum([len(part) for part in parts])
+    inside = np.array(
+        [
+            np.clip(np.minimum(ends, stop) - np.maximum(ends - totals, stop - len(part)), 0, None)
+            for part, stop in zip(parts, stops.tolist(), strict=True)
+        ]
+    )
     return SizeBins(
         (inside / totals)[:, which],
         tuple(float((left[-1] + right[0]) / 2) for left, right in pairwise(parts)),
@@ -84,20 +97,20 @@ def bin_means(
     """
     check_level(level)
     values = per_case(scores)
-    names = case_groups(groups, len(values))
-    if not len(values) == len(names) == bins.weights.shape[1]:
+    group_of = group_ranks(case_groups(groups, len(values)))
+    if not len(values) == len(group_of) == bins.weights.shape[1]:
         raise ValueError(
-            f"got {len(values)} scores and groups of {len(names)} cases for bins of "
+            f"got {len(values)} scores and groups of {len(group_of)} cases for bins of "
             f"{bins.weights.shape[1]}: give all for the same cases"
         )
-    return tuple(_bin_mean(row, values, names, level) for row in bins.weights)
+    return tuple(_bin_mean(row, values, group_of, level) for row in bins.weights)
 
 
 def _bin_mean(
-    weights: np.ndarray, values: np.ndarray, names: list[Hashable], level: float
+    weights: np.ndarray, values: np.ndarray, group_of: np.ndarray, level: float
 ) -> BinMean:
     members = np.flatnonzero(weights)
-    inside = [names[index] for index in members]
+    inside = group_ranks(group_of[members])
     sums = group_sums((weights * values)[members], inside).sums
     counts = group_sums(weights[members], inside).sums
     mean = float(sums.sum() / counts.sum())
@@ -133,17 +146,42 @@ def size_curve(
     >>> curve.bins.edges, [point.mean for point in curve.means], curve.empty.mean
     ((2.5,), [0.625, 0.875], 1.0)
     """
-    extents, values = per_case(sizes, "the sizes"), per_case(scores)
-    names = case_groups(groups, len(values))
-    filled = with_size(extents, values, names)
-    divided = size_bins(extents[filled], bins)
-    chosen = [name for name, keep in zip(names, filled, strict=True) if keep]
-    means = bin_means(divided, values[filled], chosen, level=level)
-    empty = _bin_mean(~filled * 1.0, values, names, level) if not filled.all() else None
-    return SizeCurve(divided, means, empty, int((~filled).sum()))
+    return size_curves(sizes, {"": scores}, groups, bins=bins, level=level)[""]
 
 
-def with_size(sizes: np.ndarray, values: np.ndarray, names: list[Hashable]) -> np.ndarray:
+def size_curves(
+    sizes: Any,
+    columns: Columns,
+    groups: Iterable[Hashable] | None = None,
+    *,
+    bins: int = 10,
+    level: float = 0.95,
+) -> dict[str, SizeCurve]:
+    """`size_curve` of several scores of the same cases, which share the bins."""
+    filled, group_of, every = _door(sizes, columns, groups)
+    divided = size_bins(per_case(sizes, "the sizes")[filled], bins)
+    inside, n_empty = group_ranks(group_of[filled]), int((~filled).sum())
+    found = {}
+    for name, values in every.items():
+        means = bin_means(divided, values[filled], inside, level=level)
+        empty = _bin_mean(~filled * 1.0, values, group_of, level) if n_empty else None
+        found[name] = SizeCurve(divided, means, empty, n_empty)
+    return found
+
+
+def _door(
+    sizes: Any, columns: Columns, groups: Iterable[Hashable] | None
+) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """Which cases have a size, the groups as numbers, and one score for each case."""
+    extents, filled = per_case(sizes, "the sizes"), np.empty(0)
+    every = {name: per_case(scores) for name, scores in columns.items()}
+    names = case_groups(groups, len(next(iter(every.values()))))
+    for values in every.values():
+        filled = with_size(extents, values, names)
+    return filled, group_ranks(names), every
+
+
+def with_size(sizes: np.ndarray, values: np.ndarray, names: Groups) -> np.ndarray:
     """Which cases have a size above 0; ValueError for negative ones and lengths that differ."""
     if not len(sizes) == len(values) == len(names):
         raise ValueError(
@@ -187,32 +225,57 @@ def smooth_curve(
     >>> curve.means.round(3), curve.sizes.round(2)
     (array([0.5  , 0.684, 0.869]), array([ 1.  ,  6.32, 40.  ]))
     """
+    options = {"points": points, "span": span, "level": level}
+    return smooth_curves(sizes, {"": scores}, groups, **options)[""]
+
+
+def smooth_curves(
+    sizes: Any,
+    columns: Columns,
+    groups: Iterable[Hashable] | None = None,
+    *,
+    points: int = 50,
+    span: float = 0.5,
+    level: float = 0.95,
+) -> dict[str, SmoothCurve]:
+    """`smooth_curve` of several scores of the same cases, which share the weights."""
     check_level(level)
     if not 0 < span <= 1:
         raise ValueError(f"the span must lie in (0, 1], got {span}: give a share of the cases")
-    extents, values = per_case(sizes, "the sizes"), per_case(scores)
-    names = case_groups(groups, len(values))
-    filled = with_size(extents, values, names)
-    x, values = np.log(extents[filled]), values[filled]
-    if len(np.unique(x)) < 2:
+    filled, group_of, every = _door(sizes, columns, groups)
+    x, group_of = np.log(per_case(sizes)[filled]), group_ranks(group_of[filled])
+    scores = [values[filled] for values in every.values()]
+    if (x == x[:1]).all():
         raise ValueError("all sizes are equal: there is nothing to draw against")
-    of_group = group_ranks([name for name, keep in zip(names, filled, strict=True) if keep])
-    grid = np.linspace(x.min(), x.max(), points)
-    weights = _local_linear(x, grid, math.ceil(span * len(x)))
-    means = weights @ values
-    if of_group.max() + 1 < GROUPS_FOR_BAND:
-        return SmoothCurve(np.exp(grid), means, None, None)
-    pulls = add_by_group(weights * (values - np.interp(x, grid, means)), of_group)
-    inside = np.maximum(2, (add_by_group(weights != 0, of_group) > 0).sum(axis=1))
-    errors = np.sqrt(inside / (inside - 1) * (pulls**2).sum(axis=1))
-    half = t.ppf((1 + level) / 2, inside - 1) * errors
-    return SmoothCurve(np.exp(grid), means, means - half, means + half)
+    grid, nearest = np.linspace(x.min(), x.max(), points), math.ceil(span * len(x))
+    # All points at once where they fit: to make the weights costs more than to use them.
+    parts = np.array_split(grid, -(-points * len(x) // NUMBERS))
+    sums = [[w @ own for own in scores] for w in (_local_linear(x, g, nearest) for g in parts)]
+    means = [np.concatenate(own) for own in zip(*sums, strict=True)]
+    if group_of.max() + 1 < GROUPS_FOR_BAND:
+        return {
+            n: SmoothCurve(np.exp(grid), m, None, None) for n, m in zip(every, means, strict=True)
+        }
+    left = [own - np.interp(x, grid, mean) for own, mean in zip(scores, means, strict=True)]
+    add, errors = adder(group_of), []
+    for part in parts:
+        weights = _local_linear(x, part, nearest)
+        inside = np.maximum(2, (add(weights != 0) > 0).sum(axis=1))
+        factor = t.ppf((1 + level) / 2, inside - 1), inside / (inside - 1)
+        errors.append(
+            [factor[0] * np.sqrt(factor[1] * (add(weights * e) ** 2).sum(axis=1)) for e in left]
+        )
+    half = [np.concatenate(own) for own in zip(*errors, strict=True)]
+    return {
+        name: SmoothCurve(np.exp(grid), mean, mean - own, mean + own)
+        for name, mean, own in zip(every, means, half, strict=True)
+    }
 
 
 def _local_linear(x: np.ndarray, grid: np.ndarray, nearest: int) -> np.ndarray:
     """Weights (points, cases) that turn values into local linear means."""
     away = x - grid[:, None]
-    width = np.sort(np.abs(away), axis=1)[:, nearest - 1 : nearest]
+    width = np.partition(np.abs(away), nearest - 1, axis=1)[:, nearest - 1 : nearest]
     # The farthest of the nearest counts a little, or ties at its distance could leave none.
     ratio = np.abs(away) / np.maximum(1.001 * width, 1e-9)
     tricube = np.clip(1 - ratio**3, 0, None) ** 3

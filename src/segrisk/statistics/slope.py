@@ -1,6 +1,6 @@
 """Does the difference of two models change with the size of the object?"""
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,14 +90,26 @@ def size_slope(
     >>> print(found.words)
     +0.09931 [+0.09442, +0.1042] by a factor e in size, p = 1.27e-09
     """
+    return size_slopes([case_differences(a, b)], sizes, groups, level=level)[0]
+
+
+def size_slopes(
+    differences: Sequence[np.ndarray],
+    sizes: Any,
+    groups: Iterable[Hashable] | None = None,
+    *,
+    level: float = 0.95,
+) -> list[SizeSlope]:
+    """`size_slope` of several differences (cases,) of the same cases, which share one design."""
     check_level(level)
-    differences, extents = case_differences(a, b), per_case(sizes, "the sizes")
-    names = case_groups(groups, len(differences))
-    filled = with_size(extents, differences, names)
-    x = np.log(extents[filled])
-    if len(np.unique(x)) < 2:
+    if not differences:
+        return []
+    extents = per_case(sizes, "the sizes")
+    names = case_groups(groups, len(differences[0]))
+    filled = with_size(extents, differences[0], names)
+    x, group_of = np.log(extents[filled]), group_ranks(group_ranks(names)[filled])
+    if (x == x[:1]).all():
         raise ValueError("all sizes are equal: no slope can be told from them")
-    group_of = group_ranks([name for name, keep in zip(names, filled, strict=True) if keep])
     check_groups(int(group_of.max()) + 1)
     plan = design(x, group_of)
     if not plan.degrees:
@@ -105,7 +117,11 @@ def size_slope(
             f"{len(x)} cases of such sizes in {group_of.max() + 1} groups leave nothing to tell "
             "the error of a slope from: score more patients"
         )
-    slope, error = slopes(plan, differences[filled])
+    return [_slope(plan, values[filled], level, int((~filled).sum())) for values in differences]
+
+
+def _slope(plan: Design, differences: np.ndarray, level: float, n_empty: int) -> SizeSlope:
+    slope, error = slopes(plan, differences)
     half = float(error * t.ppf((1 + level) / 2, plan.degrees))
     ratio = abs(slope) / error if error > 0 else (np.inf if slope else 0.0)
     return SizeSlope(
@@ -115,9 +131,9 @@ def size_slope(
         p=float(2 * t.sf(ratio, plan.degrees)),
         level=level,
         degrees=plan.degrees,
-        n_cases=len(x),
-        n_groups=int(group_of.max()) + 1,
-        n_empty=int((~filled).sum()),
+        n_cases=len(differences),
+        n_groups=int(plan.group_of.max()) + 1,
+        n_empty=n_empty,
     )
 
 
@@ -128,13 +144,13 @@ def design(x: np.ndarray, group_of: np.ndarray) -> Design:
     basis = np.stack([np.full(len(x), len(x) ** -0.5), centred / length], axis=1)
     slope = centred / length**2
     adjusted = np.empty_like(x)
-    for group in range(group_of.max() + 1):
-        inside = np.flatnonzero(group_of == group)
+    for inside in _alike(group_of):
         # H_gg = U Uᵀ with two columns: A_g changes nothing but what lies in their span.
         vectors, values, _ = np.linalg.svd(basis[inside], full_matrices=False)
         left = 1 - values**2
         factor = np.where(left > 1e-9, np.maximum(left, 1e-9) ** -0.5, 0.0)
-        adjusted[inside] = vectors @ (factor * (vectors.T @ slope[inside]))
+        spanned = factor[..., None] * (vectors.swapaxes(1, 2) @ slope[inside][..., None])
+        adjusted[inside] = (vectors @ spanned)[..., 0]
     # Var is a quadratic form in independent errors with the matrix diag(w) − U Uᵀ over groups.
     w = np.bincount(group_of, adjusted**2)
     u = np.stack([np.bincount(group_of, adjusted * column) for column in basis.T], axis=1)
@@ -143,6 +159,15 @@ def design(x: np.ndarray, group_of: np.ndarray) -> Design:
     trace = (w - own).sum()
     degrees = trace**2 / square if trace > 1e-9 * (slope**2).sum() else 0.0
     return Design(basis, slope, adjusted, group_of, float(degrees))
+
+
+def _alike(group_of: np.ndarray) -> Iterator[np.ndarray]:
+    """The cases of all groups of one size (groups, size), size by size."""
+    order = np.argsort(group_of, kind="stable")
+    counts = np.bincount(group_of)
+    first = np.cumsum(counts) - counts
+    for size in np.unique(counts).tolist():
+        yield order[first[counts == size][:, None] + np.arange(size)]
 
 
 def slopes(plan: Design, differences: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

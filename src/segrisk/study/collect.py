@@ -3,7 +3,6 @@
 import json
 import platform
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from importlib.metadata import version
 from math import prod
 from typing import Any
@@ -11,8 +10,9 @@ from typing import Any
 from segrisk import __version__
 from segrisk.data.prepare import PreparedTask
 from segrisk.files import digest
+from segrisk.frames import Frame
 from segrisk.report.results import Arm, CaseInfo, Effort, Model, Results, StatisticsPlan
-from segrisk.scores import Score, read_scores
+from segrisk.scores import ScoreFrame, no_scores, read_scores
 from segrisk.study.config import Study, statistics_digest
 from segrisk.study.plan import Cell
 from segrisk.study.store import Store
@@ -31,9 +31,8 @@ def collect(
     own = {name: study.tasks[name] for name in complete}
     declared = store.read()["declared_statistics"]
 
-    def named(cells: Sequence[Cell], name: str) -> tuple[Score, ...]:
-        metrics = study.statistics.metrics
-        return tuple(score for score in _scores(store, cells, name) if score.metric in metrics)
+    def named(cells: Sequence[Cell], name: str) -> ScoreFrame:
+        return _scores(store, cells, name).among("metric", study.statistics.metrics)
 
     return Results(
         name=study.name,
@@ -42,17 +41,20 @@ def collect(
             Model(loss.name, loss.label, loss.family, "" if loss.parameters else loss.loss)
             for loss in study.losses
         ),
-        cases=tuple(
-            CaseInfo(name, entry.id, entry.group, entry.fraction)
-            for name in complete
-            for entry in tasks[name].entries
+        cases=Frame.of(
+            CaseInfo,
+            (
+                CaseInfo(name, entry.id, entry.group, entry.fraction)
+                for name in complete
+                for entry in tasks[name].entries
+            ),
         ),
         scores=named(done, "scores.csv"),
         scores_by_dice=named(done, "scores_by_validation_dice.csv"),
         plan=StatisticsPlan(**study.statistics.model_dump()),
         post_hoc=declared != statistics_digest(study),
         efforts=tuple(_effort(store, cell) for cell in done),
-        surrogates=tuple(_scores(store, done, "surrogates.csv")),
+        surrogates=_scores(store, done, "surrogates.csv"),
         arms=arms,
         arm_scores=named(decided, "scores.csv"),
         notes=(
@@ -90,13 +92,16 @@ def _arms(
     return tuple(done), [cell for cells in done.values() for cell in cells], undecided
 
 
-def _scores(store: Store, cells: Sequence[Cell], name: str) -> Iterator[Score]:
+def _scores(store: Store, cells: Sequence[Cell], name: str) -> ScoreFrame:
     """The scores in the file `name` of cells that have one: those of old versions lack some."""
+    found = [no_scores()]
     for cell in cells:
         path = store.finished(cell.key) / name
-        for score in read_scores(path) if path.exists() else ():
+        if path.exists():
             # A cell's key says what was computed, not how this study names it.
-            yield replace(score, task=cell.task, model=cell.model, fold=cell.fold)
+            own = read_scores(path).replaced(task=cell.task, model=cell.model, fold=cell.fold)
+            found.append(own)
+    return Frame.joined(found)
 
 
 def _effort(store: Store, cell: Cell) -> Effort:

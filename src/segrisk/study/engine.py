@@ -4,6 +4,7 @@ import errno
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -93,9 +94,9 @@ class Engine:
         if self.is_to_stop():
             self.store.ask_to_stop()
             self.waiting.clear()
-        free = self.pool.capacity - len(self.running)
-        ready = [cell for cell in self.waiting if self._is_ready(cell)]
-        for cell in ready[: max(0, free)]:
+        free = max(0, self.pool.capacity - len(self.running))
+        ready = (cell for cell in self.waiting if self._is_ready(cell))
+        for cell in list(islice(ready, free)):
             self.waiting.remove(cell)
             self.running[cell.key] = cell
             self.pool.submit(self._work(cell))

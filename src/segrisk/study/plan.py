@@ -1,9 +1,9 @@
 """From a study to its cells, each named by the hash of all that determines its result."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
@@ -15,6 +15,7 @@ from segrisk.data.prepare import PreparedTask, prepare
 from segrisk.data.remember import prepare_folder
 from segrisk.files import digest
 from segrisk.networks.layers import check, normalises_batches
+from segrisk.study.cell import Cell
 from segrisk.study.config import DecisionChoice, LossChoice, Study
 from segrisk.study.supervision import check_ignoring
 from segrisk.study.task import Task, task_folder
@@ -36,43 +37,6 @@ PARTS = ("train", "validation", "test")
 
 TRAINED = ("preparation", "losses", "networks", "training")
 """The components that weights depend on."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One training, or a decision on what one training predicts.
-
-    `loss` is None for the cross-entropy start that the others share.
-    """
-
-    key: str
-    task: str
-    fold: int
-    seed: int
-    loss: LossChoice | None
-    start: str | None
-    """The key of the cell whose weights this one starts from."""
-    split: Split
-    data: Path
-    decision: DecisionChoice | None = None
-
-    @property
-    def kind(self) -> Literal["start", "loss", "decision"]:
-        """What is run: two kinds of training, or no training at all."""
-        if self.decision is not None:
-            return "decision"
-        return "start" if self.loss is None else "loss"
-
-    @property
-    def model(self) -> str:
-        """What the cell's scores are called: the loss, and the decision if it is not p > 1/2."""
-        name = self.loss.name if self.loss else "start"
-        return f"{name} + {self.decision.name}" if self.decision else name
-
-    @property
-    def title(self) -> str:
-        """How a person sees the cell named."""
-        return f"{self.task} fold {self.fold} seed {self.seed} {self.model}"
 
 
 def phantom_task(task: Task) -> Iterable[Case]:

@@ -17,20 +17,19 @@ from segrisk.statistics import no_group_means
 from segrisk.study.collect import collect
 from segrisk.study.config import Study
 from segrisk.study.engine import Engine, Pool, View, unwritable
-from segrisk.study.local import default_workers, local_pool
+from segrisk.study.local import local_pool
 from segrisk.study.looking import views_of
 from segrisk.study.mirror import looked_at, opened_at
 from segrisk.study.plan import Cell, plan, prepare_tasks, restore
 from segrisk.study.predictions import write_predictions
 from segrisk.study.reading import load_study
 from segrisk.study.resources import Ray, chosen
-from segrisk.study.status import seconds_left, status
 from segrisk.study.stopping import stoppable
 from segrisk.study.store import Store, adopt, export
 from segrisk.study.task import Task
 from segrisk.study.trackers import tracker
 from segrisk.study.tracking import tracked
-from segrisk.study.view import LiveView, Views, duration
+from segrisk.study.view import LiveView, Views
 from segrisk.training.predict import mask_at, probabilities_at
 
 
@@ -210,31 +209,6 @@ def report_study(out: Path | str, console: Console, predictions: Path | None = N
     `predictions`, the folder that `predict_study` wrote, gives its page cases to look at.
     """
     _report(*_recorded(out, whole=predictions is not None), console, predictions)
-
-
-def print_status(out: Path | str, console: Console) -> None:
-    """Print which cells of the study in `out` are done, running, failed and left."""
-    study, store, _, cells = _recorded(out)
-    current = status(store, cells)
-    begun = "running" if store.is_busy() or not current.running else "interrupted"
-    console.print(
-        f"[bold]{study.name}[/bold]: {len(current.done)} of {current.total} cells done, "
-        f"{len(current.running)} {begun}, {len(current.failed)} failed, "
-        f"{len(current.left)} left",
-        highlight=False,
-    )
-    for cell, progress in current.running:
-        console.print(
-            f"  {begun}  {cell.title}: epoch {progress.epoch} of at most {progress.epochs}, "
-            f"step {progress.step} of {progress.steps}",
-            highlight=False,
-        )
-    for cell, failure in current.failed:
-        console.print(f"  failed   {cell.title}: {failure}", highlight=False, markup=False)
-    written = study.engine.workers if study.engine else None
-    left = seconds_left(store, current, written or default_workers(study))
-    if left:
-        console.print(f"  about {duration(left)} of training left", highlight=False)
 
 
 def predict_study(out: Path | str, target: Path, probabilities: bool, console: Console) -> None:

@@ -1,16 +1,16 @@
 """How far a study is: cells done, running, failed and left, and the time that they will take."""
 
 import json
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from statistics import mean
-from typing import Any
 
-from segrisk.study.plan import Cell
+from segrisk.study.cell import Cell
 from segrisk.study.store import Store
-from segrisk.training.fit import Epoch, Progress
+from segrisk.training.progress import Progress, heard
 
 
 @dataclass(frozen=True)
@@ -43,44 +43,21 @@ def status(store: Store, cells: Sequence[Cell]) -> Status:
     return Status(tuple(done), tuple(running), tuple(failed), tuple(left))
 
 
-def told(progress: Progress) -> dict[str, Any]:
-    """A progress as JSON, which has no NaN: epoch 0 trained nothing, so its training loss is None.
-
-    >>> told(Progress(1, 9, 2, 4))
-    {'epoch': 1, 'epochs': 9, 'step': 2, 'steps': 4, 'curve': []}
-    """
-    curve = [
-        {name: value if math.isfinite(value) else None for name, value in vars(epoch).items()}
-        for epoch in progress.curve
-    ]
-    return {**vars(progress), "curve": curve}
-
-
 def read_progress(store: Store, cell: Cell) -> Progress | None:
     """What the worker of a cell last said of it."""
     path = store.partial(cell.key) / "progress.json"
     try:
-        return _heard(**json.loads(path.read_text(encoding="utf-8")))
+        return heard(**json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return None
-
-
-def _heard(curve: Sequence[dict[str, Any]] = (), **rest: int) -> Progress:
-    epochs = (
-        Epoch(**{name: math.nan if value is None else value for name, value in epoch.items()})
-        for epoch in curve
-    )
-    return Progress(**rest, curve=tuple(epochs))
 
 
 def seconds_left(store: Store, current: Status, workers: int) -> float | None:
     """An estimate from the mean duration of finished cells of the same kind; None before any."""
     durations: dict[str, list[float]] = defaultdict(list)
     for cell in current.done:
-        path = store.finished(cell.key) / "effort.json"
-        if path.exists():
-            effort = json.loads(path.read_text(encoding="utf-8"))
-            durations[cell.kind].append(effort["seconds"])
+        if (seconds := _seconds(store.finished(cell.key))) is not None:
+            durations[cell.kind].append(seconds)
     known = {kind: mean(values) for kind, values in durations.items()}
     if not known:
         return None
@@ -90,3 +67,24 @@ def seconds_left(store: Store, current: Status, workers: int) -> float | None:
     # A running cell is taken to be half done: when it will stop, its validation loss decides.
     ahead += sum(known[cell.kind] / 2 for cell, _ in current.running)
     return ahead / workers
+
+
+@cache
+def _seconds(finished: Path) -> float | None:
+    """What a finished cell took, read once: a run asks after every cell."""
+    path = finished / "effort.json"
+    return json.loads(path.read_text(encoding="utf-8"))["seconds"] if path.exists() else None
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them.
+
+    >>> duration(42), duration(150), duration(7320)
+    ('42 s', '2 min 30 s', '2 h 2 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -6,14 +6,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from filelock import FileLock, Timeout
 
 from segrisk.files import UNFINISHED, file_digest, write_json, write_text
-from segrisk.study.config import Study, statistics_digest
-from segrisk.study.plan import Cell, describe
-from segrisk.training import checkpoint
+from segrisk.study.cell import Cell
+
+if TYPE_CHECKING:
+    from segrisk.study.config import Study
 
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.pt"
@@ -140,6 +141,8 @@ class Store:
 
     def discard_damaged(self, cells: Sequence[Cell]) -> list[str]:
         """Remove what is not as it was written, finished cells and checkpoints; name them."""
+        from segrisk.training import checkpoint  # PyTorch, which a look does without
+
         damaged = []
         for cell in cells:
             saved = self.partial(cell.key) / CHECKPOINT
@@ -257,8 +260,11 @@ class Store:
                 f"{path}: is damaged ({error}): restore a copy, or give --out another folder"
             ) from error
 
-    def declare(self, study: Study, cells: Sequence[Cell]) -> None:
+    def declare(self, study: "Study", cells: Sequence[Cell]) -> None:
         """Record the study. What is tested stays as declared once the first score is there."""
+        from segrisk.study.config import statistics_digest  # PyTorch, which a look does without
+        from segrisk.study.plan import describe
+
         declared = statistics_digest(study)
         if (self.root / "study.json").exists() and self._has_scores():
             declared = self.read()["declared_statistics"]

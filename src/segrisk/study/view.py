@@ -10,25 +10,11 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from segrisk.study.engine import View
 from segrisk.study.plan import Cell
-from segrisk.study.status import read_progress, seconds_left, status
+from segrisk.study.status import duration, read_progress, seconds_left, status
 from segrisk.study.store import Store
 
 REFRESH = 2.0
 """Seconds between two looks at the whole store."""
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person says them.
-
-    >>> duration(42), duration(150), duration(7320)
-    ('42 s', '2 min 30 s', '2 h 2 min')
-    """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 class LiveView:

@@ -26,14 +26,14 @@ from segrisk.networks import begin_at
 from segrisk.scores import RISKS, SURROGATES, Score, write_scores
 from segrisk.study.plan import Cell
 from segrisk.study.remote import PROGRESS_SECONDS, Remote
-from segrisk.study.status import told
 from segrisk.study.store import CELL, CHECKPOINT, CURVE, PROGRESS, SCORES, WEIGHTS, Store
 from segrisk.study.task import Task
 from segrisk.training import checkpoint
 from segrisk.training.device import make_reproducible, quiet
 from segrisk.training.examples import Examples, PatchExamples, Source
-from segrisk.training.fit import Epoch, Interrupted, Progress, State, Training, fit, reached
+from segrisk.training.fit import Interrupted, State, Training, fit, reached
 from segrisk.training.predict import Box, mask_at, predict, probabilities_at
+from segrisk.training.progress import Epoch, Progress, told
 from segrisk.training.spread import spread
 from segrisk.training.timing import PHASES
 

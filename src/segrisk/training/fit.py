@@ -23,6 +23,7 @@ from segrisk.training.device import pinned, threads_ahead
 from segrisk.training.examples import Source
 from segrisk.training.labels import cost, masses, widened
 from segrisk.training.predict import batches
+from segrisk.training.progress import Epoch, Progress
 from segrisk.training.ranks import cost_of_batch, in_turn, of_all, share, with_common_norms
 from segrisk.training.timing import Laps, clock_of
 
@@ -37,18 +38,6 @@ class Training:
     seed: int
     compile: bool = False
     """Whether the network runs as `torch.compile` makes it."""
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One line of the validation curve; epoch 0 is the start, before any step."""
-
-    epoch: int
-    steps: int
-    learning_rate: float
-    train_loss: float
-    validation_loss: float
-    validation_dice: float
 
 
 @dataclass(frozen=True)
@@ -89,18 +78,6 @@ class State:
     @property
     def steps(self) -> int:
         return self.curve[-1].steps
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a phase is, as it is told to whoever watches."""
-
-    epoch: int
-    epochs: int
-    step: int
-    steps: int
-    curve: tuple[Epoch, ...] = ()
-    """The epochs that are over."""
 
 
 class Interrupted(Exception):
