@@ -34,7 +34,7 @@ def library() -> None:
         value = loss(logits, torch.ones(1, 1, 8, dtype=torch.int64))
         (gradient,) = torch.autograd.grad(value, logits)
         assert 0 < value < 2 and bool((gradient < 0).all()), loss
-    assert optimal_mask([0.9, 0.4, 0.0], dice).tolist() == [True, True, False]
+    assert optimal_mask([0.9, 0.6, 0.0], dice).tolist() == [True, True, False]
     assert approximation(dice, dice, d=5).absolute == 0
     assert sign_flip_test([0.6] * 8, [0.5] * 8).p == 2 / 2**8
 
