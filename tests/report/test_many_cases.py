@@ -115,8 +115,9 @@ def test_what_is_large_is_parquet_alone_and_is_read_again(tmp_path, monkeypatch,
     assert read_scores(tmp_path / "scores.parquet") == sorted(results.scores)
     parquet = gather(Request(scores=(tmp_path,)))
     assert parquet.scores == csv.scores and parquet.notes == csv.notes
-    np.testing.assert_array_equal(parquet.fractions, csv.fractions)
-    assert len(parquet.fractions) == 2 * COUNT and not np.isnan(parquet.fractions).any()
+    assert parquet.references == csv.references
+    fractions = parquet.references.numbers("fraction")
+    assert len(fractions) == 2 * COUNT and not np.isnan(fractions).any()
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "scores.parquet beside this page holds all" in text
     data = json.loads(re.search(r'id="data"[^>]*>(.*?)</script>', text, re.S)[1])
