@@ -49,10 +49,11 @@ def test_the_sample_has_the_extremes_and_as_many_of_each_tenth_by_size(summary, 
         assert len(found) == MOST and (np.diff(found) > 0).all()
         own = columns(summary, task)
         spread, quality = own.max(axis=0) - own.min(axis=0), own.mean(axis=0)
+        seen = np.where(task.fractions > 0, -quality, np.inf)
         extreme = {
+            *np.argsort(seen, kind="stable")[:EXTREME].tolist(),
             *np.argsort(-spread, kind="stable")[:EXTREME].tolist(),
             *np.argsort(quality, kind="stable")[:EXTREME].tolist(),
-            *np.argsort(quality, kind="stable")[-2:].tolist(),
         }
         assert extreme <= set(found.tolist())
         others = np.array(sorted(set(range(COUNT)) - extreme))
