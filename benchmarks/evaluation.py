@@ -20,6 +20,7 @@ import resource
 import subprocess
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -117,8 +118,9 @@ def report_of_study(folder: Path, out: Path, resamples: int) -> None:
     own = scores.take(references(scores))
     sizes = read_frame(folder / "sizes.parquet", KnownSize)
     fractions = sizes.numbers("fraction")[own.text("case").places(sizes.text("case").names)]
-    columns = {name: own.text(name) for name in ("task", "case", "group")}
-    cases = Frame(CaseInfo, {**columns, "fraction": fractions, "label": own.text("label")})
+    columns = {name: own.text(name) for name in ("task", "case", "group", "label")}
+    columns |= {"fraction": fractions, "occupied": fractions > 0}
+    cases = Frame(CaseInfo, {field.name: columns[field.name] for field in fields(CaseInfo)})
     models = tuple(
         Model(name, name, "metric" if place else "pixel")
         for place, name in enumerate(scores.text("model").names)
@@ -211,9 +213,9 @@ def measure(cases: int, groups: int, given: argparse.Namespace) -> None:
         print(f"{'start, the rest':24}{rest[0]:9.1f}{rest[1]:9.1f}")
         peak = max(own[2] for own in stages.values())
         print(f"{'whole command':24}{whole[0]:9.1f}{whole[1]:9.1f}{peak:9.0f}")
-        page = (out / "report.html").stat().st_size / 2**20
-        written = sum(path.stat().st_size for path in out.iterdir()) / 2**20
-        print(f"page {page:.1f} MB, all files {written:.0f} MB")
+        sizes = {path.name: path.stat().st_size / 2**20 for path in out.iterdir()}
+        told = ", ".join(f"{name} {sizes[name]:.1f}" for name in ("report.html", "scores.parquet"))
+        print(f"MB written: {told}, all files {sum(sizes.values()):.0f}")
 
 
 def main() -> None:

@@ -49,10 +49,11 @@ def test_the_sample_has_the_extremes_and_as_many_of_each_tenth_by_size(summary, 
         assert len(found) == MOST and (np.diff(found) > 0).all()
         own = columns(summary, task)
         spread, quality = own.max(axis=0) - own.min(axis=0), own.mean(axis=0)
+        seen = np.where(task.fractions > 0, -quality, np.inf)
         extreme = {
+            *np.argsort(seen, kind="stable")[:EXTREME].tolist(),
             *np.argsort(-spread, kind="stable")[:EXTREME].tolist(),
             *np.argsort(quality, kind="stable")[:EXTREME].tolist(),
-            *np.argsort(quality, kind="stable")[-2:].tolist(),
         }
         assert extreme <= set(found.tolist())
         others = np.array(sorted(set(range(COUNT)) - extreme))
@@ -115,8 +116,9 @@ def test_what_is_large_is_parquet_alone_and_is_read_again(tmp_path, monkeypatch,
     assert read_scores(tmp_path / "scores.parquet") == sorted(results.scores)
     parquet = gather(Request(scores=(tmp_path,)))
     assert parquet.scores == csv.scores and parquet.notes == csv.notes
-    np.testing.assert_array_equal(parquet.fractions, csv.fractions)
-    assert len(parquet.fractions) == 2 * COUNT and not np.isnan(parquet.fractions).any()
+    assert parquet.references == csv.references
+    fractions = parquet.references.numbers("fraction")
+    assert len(fractions) == 2 * COUNT and not np.isnan(fractions).any()
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "scores.parquet beside this page holds all" in text
     data = json.loads(re.search(r'id="data"[^>]*>(.*?)</script>', text, re.S)[1])

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 
 from segrisk.report.results import Results
-from segrisk.report.shown import is_sampled, quality_and_spread, shown_cases
+from segrisk.report.shown import is_sampled, orders, quality_and_spread, shown_cases
 from segrisk.report.summary import Summary
 from segrisk.report.tasks import TaskInfo
 from segrisk.report.viewer import BUDGET_MB, Drawing, MakeView, draw_within
 
 PER_KIND = 2
-KINDS = ("best", "worst", "most disputed")
 
 
 @dataclass(frozen=True)
@@ -50,16 +49,10 @@ def chosen_cases(summary: Summary) -> tuple[Chosen, ...]:
 
 def _chosen(summary: Summary, task: TaskInfo) -> Iterator[Chosen]:
     primary = summary.primary.name
-    quality, spread = quality_and_spread(summary, task)
-    has_object = task.fractions > 0
-    orders = {
-        "best": np.argsort(np.where(has_object, -quality, np.inf), kind="stable"),
-        "worst": np.argsort(quality, kind="stable"),
-        "most disputed": np.argsort(-spread, kind="stable"),
-    }
+    _, spread = quality_and_spread(summary, task)
     kinds: dict[int, list[str]] = defaultdict(list)
-    for kind in KINDS:
-        for index in orders[kind][:PER_KIND].tolist():
+    for kind, order in orders(summary, task).items():
+        for index in order[:PER_KIND].tolist():
             if kind != "most disputed" or spread[index] > 0:
                 kinds[index].append(kind)
     for index, own in kinds.items():
@@ -103,11 +96,10 @@ def gallery(summary: Summary, views: MakeView | None) -> Gallery:
 
 def _by_seed(summary: Summary, one: Chosen) -> dict[int, dict[str, float]]:
     """What each model scored in each training, in the primary metric."""
-    key = one.task.task, one.task.label, one.case, summary.primary.name
-    found: dict[int, dict[str, float]] = defaultdict(dict)
-    for score in summary.results.scores:
-        if (score.task, score.label, score.case, score.metric) == key:
-            found[score.seed][score.model] = score.value
+    task, found = one.task, defaultdict[int, dict[str, float]](dict)
+    own = summary.results.scores.where(case=one.case, metric=summary.primary.name)
+    for score in own.where(task=task.task, label=task.label):
+        found[score.seed][score.model] = score.value
     return found
 
 

@@ -8,7 +8,7 @@ from segrisk.report.tasks import TaskInfo
 MOST = 5000
 """Cases of one task that the page holds; of more it holds a sample of so many."""
 EXTREME = 1000
-"""Of them the most disputed, and as many of the worst."""
+"""Of them the best, as many of the worst, and as many of the most disputed."""
 STRATA = 10
 
 
@@ -28,20 +28,33 @@ def quality_and_spread(summary: Summary, task: TaskInfo) -> tuple[np.ndarray, np
     return quality, columns.max(axis=0) - columns.min(axis=0)
 
 
+def orders(summary: Summary, task: TaskInfo) -> dict[str, np.ndarray]:
+    """The places of the cases, from the best, the worst and the most disputed on; ties in order.
+
+    Cases without an object come last among the best: there is nothing to see.
+    """
+    quality, spread = quality_and_spread(summary, task)
+    order = {
+        "best": np.where(task.fractions == 0, np.inf, -quality),
+        "worst": quality,
+        "most disputed": -spread,
+    }
+    return {kind: np.argsort(own, kind="stable") for kind, own in order.items()}
+
+
 def shown_cases(summary: Summary, task: TaskInfo) -> np.ndarray:
     """The places of the cases to show, in their order: all of them, or a sample.
 
-    The sample has the most disputed cases, the worst and the best two, and of the others the same
+    The sample has the best, the worst and the most disputed cases, and of the others the same
     number from each tenth, by size or, where sizes are not known, by the mean score.
     """
     if not is_sampled(task):
         return np.arange(task.n_cases)
-    quality, spread = quality_and_spread(summary, task)
-    by_quality = np.argsort(quality, kind="stable")
-    disputed = np.argsort(-spread, kind="stable")[:EXTREME]
+    extremes = orders(summary, task)
     chosen = np.zeros(task.n_cases, dtype=bool)
-    chosen[np.concatenate([disputed, by_quality[:EXTREME], by_quality[-2:]])] = True
-    order = np.argsort(task.fractions, kind="stable") if task.has_sizes else by_quality
+    chosen[np.concatenate([order[:EXTREME] for order in extremes.values()])] = True
+    by_size = task.fractions if task.has_sizes else quality_and_spread(summary, task)[0]
+    order = np.argsort(by_size, kind="stable")
     others = order[~chosen[order]]
     generator = np.random.default_rng(summary.results.plan.seed)
     left = MOST - int(chosen.sum())
@@ -59,7 +72,7 @@ def said_of_sample(summary: Summary) -> str:
     counts = " and ".join(f"{MOST:,} of {task.n_cases:,} cases of {task.name}" for task in sampled)
     tenths = "size" if all(task.has_sizes for task in sampled) else "size, or mean score without it"
     return (
-        f"Shown are {counts}: the {EXTREME:,} on which the models differ most, the {EXTREME:,} "
-        f"worst by the mean over models, and of the others a random sample, as many from each "
-        f"tenth by {tenths}. Means and tests are over all cases."
+        f"Shown are {counts}: the {EXTREME:,} best and the {EXTREME:,} worst by the mean over "
+        f"models, the {EXTREME:,} on which the models differ most, and of the others a random "
+        f"sample, as many from each tenth by {tenths}. Means and tests are over all cases."
     )
