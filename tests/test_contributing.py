@@ -84,8 +84,8 @@ for module in (named, rules):
 
 def changed(name, folder):
     """A copy of the files that a change touches, and of the source, with the change made."""
-    ignore = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "src", folder / "src", ignore=ignore)
+    # With what is compiled: it is made again where its source has changed.
+    shutil.copytree(ROOT / "src", folder / "src")
     for file in re.findall(r"^--- a/((?:tests|docs)/\S+)$", CHANGES[name], re.MULTILINE):
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / file, folder / file)
