@@ -10,7 +10,6 @@ from concurrent.futures import (
     FIRST_COMPLETED,
     Future,
     ProcessPoolExecutor,
-    as_completed,
     wait,
 )
 from concurrent.futures.process import BrokenProcessPool
@@ -78,8 +77,14 @@ def together(function: Callable[..., R], count: int, *arguments: object) -> list
     try:
         futures = [pool.submit(function, rank, *arguments) for rank in range(count)]
         members = list((pool._processes or {}).values())
-        for future in as_completed(futures):
-            future.result()
+        pending = set(futures)
+        while pending:
+            done, pending = wait(pending, HEARD_SECONDS, FIRST_COMPLETED)
+            for future in done:
+                future.result()
+            # The pool does not hear of one that dies before it has begun to listen to it.
+            if pending and not all(member.is_alive() for member in members):
+                raise Killed
         return [future.result() for future in futures]
     except BrokenProcessPool as error:
         raise Killed from error
