@@ -30,7 +30,7 @@ bench-compare: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/compare.py $(ARGS)
 
 bench-evaluation: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/evaluation.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/evaluation.py $(ARGS)
 
 bench-scale: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/scale.py $(ARGS)

@@ -16,7 +16,8 @@ from segrisk.frames import Column, Frame, Text, compact
 
 Row = TypeVar("Row")
 
-NEEDED = "Parquet files need `pip install 'segrisk[parquet]'`"
+NEEDED = "they need `pip install 'segrisk[parquet]'`"
+"""What is said of Parquet files without pyarrow."""
 
 
 def is_parquet(path: Path) -> bool:
@@ -97,7 +98,7 @@ def read_frame(path: Path, kind: type[Row]) -> Frame[Row]:
 
 def _opened(path: Path) -> Any:
     if not has_pyarrow():
-        raise ValueError(f"{path}: {NEEDED}")
+        raise ValueError(f"{path}: Parquet files cannot be read here: {NEEDED}")
     import pyarrow
     import pyarrow.parquet
 

@@ -6,12 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import (
-    FIRST_COMPLETED,
-    Future,
-    ProcessPoolExecutor,
-    wait,
-)
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import connection, parent_process
@@ -84,7 +79,7 @@ def together(function: Callable[..., R], count: int, *arguments: object) -> list
                 future.result()
             # The pool does not hear of one that dies before it has begun to listen to it.
             if pending and not all(member.is_alive() for member in members):
-                raise Killed
+                raise BrokenProcessPool
         return [future.result() for future in futures]
     except BrokenProcessPool as error:
         raise Killed from error

@@ -11,7 +11,7 @@ import numpy as np
 
 from segrisk.files import write_lines, write_text
 from segrisk.frames import Frame, Text
-from segrisk.parquet import has_pyarrow, write_columns, write_frame
+from segrisk.parquet import NEEDED, has_pyarrow, write_columns, write_frame
 from segrisk.report.pairs import Pair
 from segrisk.report.paper.judge import Claims
 from segrisk.report.paper.show import claim_rows
@@ -42,7 +42,7 @@ class KnownSize:
     fraction: float
 
 
-NO_PARQUET = "Parquet files are left out: they need `pip install 'segrisk[parquet]'`"
+NO_PARQUET = f"Parquet files are left out: {NEEDED}"
 
 
 def pair_rows(summary: Summary) -> Rows:

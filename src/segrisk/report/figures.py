@@ -175,9 +175,9 @@ def figure_cases(summary: Summary) -> alt.LayerChart:
     a, b = (summary.by_loss.scores[task.name, summary.primary.name, name] for name in names[:2])
     shown, exact = shown_cases(summary, task), task.mean(a - b)
     own = (task.fractions if task.has_sizes else (a + b) / 2, a - b, a, b, task.weights)
-    names = ("size", "difference", "a", "b", "weight")
+    columns = ("size", "difference", "a", "b", "weight")
     rows = [
-        {"case": task.cases[place], **dict(zip(names, numbers, strict=True))}
+        {"case": task.cases[place], **dict(zip(columns, numbers, strict=True))}
         for place, *numbers in zip(
             shown.tolist(), *(values[shown].tolist() for values in own), strict=True
         )

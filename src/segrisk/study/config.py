@@ -33,8 +33,8 @@ from segrisk.training.config import Augmentation, Device, Positive, Precision, S
 SHARED = ("preprocessing", "network", "schedule", "augmentation")
 """What a study may say for all of its tasks, and each of them otherwise, key by key."""
 
-LATER = ("preprocessing", "compile", "engine", "track")
-"""Keys that count as never written where they are not set: studies are older than they are."""
+LATER = {"preprocessing": {}, "compile": False, "devices": 1, "engine": None, "track": None}
+"""Keys that count as never written where they say no more than this: studies are older."""
 
 Track = Literal["tensorboard", "mlflow", "wandb", "none"]
 
@@ -232,10 +232,11 @@ class Study(Strict):
     @model_serializer(mode="wrap")
     def _without_unset(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Studies from before these keys keep their record and the hash that they had."""
-        whole = {key: value for key, value in dump(self).items() if value or key not in LATER}
-        if self.devices == 1:
-            del whole["devices"]
-        return whole
+        return {
+            key: value
+            for key, value in dump(self).items()
+            if key not in LATER or value != LATER[key]
+        }
 
     @field_validator("engine", mode="before")
     @classmethod

@@ -284,8 +284,13 @@ class Store:
 
 
 def _is_passing(name: str) -> bool:
-    """Whether a file serves a running cell only, or is what a kill left in the midst of a write."""
-    return name in {CHECKPOINT, PROGRESS} or (name.startswith(".") and name.endswith(".tmp"))
+    """Whether a file of a running cell goes when the cell is finished."""
+    return name in {CHECKPOINT, PROGRESS} or _is_half_written(name)
+
+
+def _is_half_written(name: str) -> bool:
+    """Whether a file is what a kill left in the midst of a write."""
+    return name.startswith(".") and name.endswith(".tmp")
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -297,7 +302,7 @@ def opened(root: Path, name: str) -> Iterator[Store]:
     """Open the store of study `name` at `root` for one run, made where it is not there yet."""
     store = Store(root)
     study = root / "study.json"
-    foreign = root.exists() and not study.exists() and any(_entries(root))
+    foreign = root.exists() and not study.exists() and _holds_more(root)
     if foreign:
         raise StoreError(
             f"{root}: is not empty and holds no study; give --out a new or empty folder"
@@ -325,17 +330,18 @@ def opened(root: Path, name: str) -> Iterator[Store]:
 
 
 def _sweep(root: Path) -> None:
-    """Remove what a kill left in the midst of a write; cells see to their own."""
-    for path in (*root.glob(".*.tmp"), *root.glob("report/.*.tmp")):
-        path.unlink(missing_ok=True)
+    """Remove what a kill left of the record or of a report; cells see to their own."""
+    for path in [path for path in root.iterdir() if _is_half_written(path.name)]:
+        path.unlink()
     for path in root.glob(f"report/{UNFINISHED}*"):
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _entries(root: Path) -> Iterator[Path]:
-    """What a run that was stopped before its first record cannot have left behind."""
-    known = {LOCK, STOP, "cells", "data"}
-    return (path for path in root.iterdir() if not (path.name in known or _is_passing(path.name)))
+def _holds_more(root: Path) -> bool:
+    """Whether there is what a run that was stopped before its first record cannot have left."""
+    ours = {LOCK, STOP, "cells", "data"}
+    names = (path.name for path in root.iterdir())
+    return any(name not in ours and not _is_half_written(name) for name in names)
 
 
 def adopt(store: Store, source: Path, name: str) -> int:
