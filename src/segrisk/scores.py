@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from segrisk.files import write_lines
-from segrisk.frames import CHUNK, Frame, column
+from segrisk.frames import CHUNK, Frame, Text, column
 from segrisk.parquet import is_parquet, read_frame, write_frame
-from segrisk.sheets import csv_lines, restored
+from segrisk.sheets import csv_cell, csv_lines, restored
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -68,7 +68,25 @@ def write_scores(path: Path, scores: Iterable[Score]) -> None:
     Values are written with `repr`, the shortest text that reads back as the same float64; text that
     a spreadsheet would take for a formula is neutralised, and `read_scores` gives it back.
     """
-    write_lines(path, csv_lines(COLUMNS, as_scores(scores).sorted().rows()))
+    write_lines(path, frame_lines(as_scores(scores).sorted()))
+
+
+def frame_lines(frame: Frame[Any]) -> Iterator[str]:
+    """The lines of `csv_text` of a frame, many at once: each name is neutralised once."""
+    yield from csv_lines(list(frame.columns), ())
+    cells = {
+        name: [csv_cell(text) for text in own.names]
+        for name, own in frame.columns.items()
+        if isinstance(own, Text)
+    }
+    for part in frame.chunks():
+        columns = (
+            map(cells[name].__getitem__, own.codes.tolist())
+            if isinstance(own, Text)
+            else map(repr, own.tolist())
+            for name, own in part.columns.items()
+        )
+        yield "".join(f"{','.join(row)}\n" for row in zip(*columns, strict=True))
 
 
 def write_scores_parquet(path: Path, scores: Iterable[Score]) -> bool:

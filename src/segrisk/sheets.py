@@ -38,10 +38,15 @@ def csv_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator
     """The lines of `csv_text`, one by one."""
     yield ",".join(map(_quoted, columns)) + "\n"
     for row in rows:
-        yield ",".join([_quoted(_cell(value)) for value in row]) + "\n"
+        yield ",".join(map(csv_cell, row)) + "\n"
 
 
-def _cell(value: Any) -> str:
+def csv_cell(value: Any) -> str:
+    """One cell of `csv_text`."""
+    return _quoted(_text(value))
+
+
+def _text(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, float):

@@ -18,7 +18,8 @@ from segrisk.report.paper.show import claim_rows
 from segrisk.report.summary import Block, Summary
 from segrisk.report.tasks import TaskInfo
 from segrisk.report.verdict import verdicts
-from segrisk.sheets import csv_lines, csv_text
+from segrisk.scores import frame_lines
+from segrisk.sheets import csv_text
 
 Rows = list[dict[str, Any]]
 
@@ -241,5 +242,4 @@ def write_frame_as(stem: Path, frame: Frame[Any]) -> None:
     if is_large(frame):
         write_frame(stem.with_suffix(".parquet"), frame)
     else:
-        lines = csv_lines(list(frame.columns), frame.rows())
-        write_lines(stem.with_suffix(".csv"), lines)
+        write_lines(stem.with_suffix(".csv"), frame_lines(frame))

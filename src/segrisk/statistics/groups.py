@@ -1,10 +1,13 @@
 """The one table that every procedure works from: per group, the sum and the number of cases."""
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeGuard
 
 import numpy as np
+
+from segrisk.statistics.threads import two_at_once
 
 Groups = list[Hashable] | np.ndarray
 """The group of each case, by name, or by number in an array of integers."""
@@ -90,24 +93,28 @@ def group_sums(values: Any, groups: Iterable[Hashable]) -> GroupSums:
     >>> group_sums([0.5, 0.25, 1.0], ["b", "a", "b"])
     GroupSums(sums=array([0.25, 1.5 ]), counts=array([1, 2]))
     """
-    values, names = np.asarray(values, dtype=np.float64), case_groups(groups, 0)
-    if values.shape != (len(names),):
+    names = case_groups(groups, 0)
+    values = _one_each(values, len(names))
+    add = Adder(group_ranks(names))
+    return GroupSums(add.sorted(values), add.counts)
+
+
+def _one_each(values: Any, count: int) -> np.ndarray:
+    """The values (cases,); ValueError for others than so many that are finite."""
+    values = np.asarray(values, dtype=np.float64)
+    if values.shape != (count,):
         raise ValueError(
-            f"got values of shape {values.shape} and groups of {len(names)} cases: "
+            f"got values of shape {values.shape} and groups of {count} cases: "
             "give one value and one group for each case"
         )
-    if not len(values):
+    if not count:
         raise ValueError("there are no cases: a mean or a test needs at least one")
     if not np.isfinite(values).all():
         raise ValueError(
-            f"{np.count_nonzero(~np.isfinite(values))} of {len(values)} values are not finite: "
+            f"{np.count_nonzero(~np.isfinite(values))} of {count} values are not finite: "
             "give every case a score before it is tested"
         )
-    group_of = group_ranks(names)
-    # Within a group the values are added in sorted order, so that the order of cases, which means
-    # nothing, cannot move the last bit.
-    order = np.argsort(values, kind="stable")
-    return GroupSums(add_by_group(values[order], group_of[order]), np.bincount(group_of))
+    return values
 
 
 def group_table(values: Mapping[Hashable, Any], groups: Iterable[Hashable]) -> GroupTable:
@@ -122,8 +129,10 @@ def group_table(values: Mapping[Hashable, Any], groups: Iterable[Hashable]) -> G
     if not values:
         raise ValueError("there are no values to add up: give at least one by its name")
     group_of = group_ranks(case_groups(groups, 0))
-    rows = [group_sums(row, group_of) for row in values.values()]
-    return GroupTable(tuple(values), np.array([row.sums for row in rows]), rows[0].counts)
+    rows = [_one_each(row, len(group_of)) for row in values.values()]
+    add = Adder(group_of)
+    sums = two_at_once(add.sorted, rows, len(rows) * len(group_of))
+    return GroupTable(tuple(values), np.array(sums), add.counts)
 
 
 def case_groups(groups: Iterable[Hashable] | None, count: int) -> Groups:
@@ -136,16 +145,44 @@ def case_groups(groups: Iterable[Hashable] | None, count: int) -> Groups:
     return groups if _numbered(groups) else list(groups)
 
 
-def add_by_group(values: np.ndarray, group_of: np.ndarray) -> np.ndarray:
-    """Sums (…, groups) of values (…, cases), whose groups are numbered from 0."""
-    return adder(group_of)(values)
+class Adder:
+    """Sums (…, groups) of values (…, cases) by groups, numbered from 0, each with a case.
 
+    What depends on the groups alone is done once.
 
-def adder(group_of: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """`add_by_group` for many values of the same cases."""
-    order = np.argsort(group_of, kind="stable")
-    first = np.flatnonzero(np.diff(group_of[order], prepend=-1))
-    return lambda values: np.add.reduceat(values[..., order], first, axis=-1)
+    >>> Adder(np.array([1, 0, 1])).sorted(np.array([0.5, 0.25, 1.0]))
+    array([0.25, 1.5 ])
+    """
+
+    def __init__(self, group_of: np.ndarray):
+        self.counts = np.bincount(group_of)
+        self.order = np.argsort(group_of, kind="stable")
+        """The cases group by group: what follows speaks of places in this order."""
+        self.first = np.cumsum(self.counts) - self.counts
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        return self.in_order(values[..., self.order])
+
+    def in_order(self, values: np.ndarray) -> np.ndarray:
+        """Of values that stand in the order already."""
+        return np.add.reduceat(values, self.first, axis=-1)
+
+    def sorted(self, values: np.ndarray) -> np.ndarray:
+        """Of values (cases,), within a group from the smallest up.
+
+        So the order of cases, which means nothing, cannot move the last bit.
+        """
+        own = values[self.order]
+        for inside in self.alike:
+            if inside.shape[1] > 1:
+                own[inside] = np.sort(own[inside], axis=1)
+        return self.in_order(own)
+
+    @cached_property
+    def alike(self) -> list[np.ndarray]:
+        """The places of all groups of one size (groups, size), for each size."""
+        sizes = np.unique(self.counts).tolist()
+        return [self.first[self.counts == size][:, None] + np.arange(size) for size in sizes]
 
 
 def group_ranks(names: Groups) -> np.ndarray:

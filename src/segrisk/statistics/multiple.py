@@ -15,6 +15,7 @@ from segrisk.statistics.resampling import (
     check_resamples,
     random_signs,
 )
+from segrisk.statistics.threads import ahead
 
 
 def holm(p_values: Any) -> np.ndarray:
@@ -124,7 +125,7 @@ def step_down(sums: np.ndarray, *, resamples: int, seed: int) -> tuple[np.ndarra
     scaled, threshold = scaled[order], observed[order] - TIE * np.abs(scaled[order]).sum(axis=1)
     blocks = [all_signs(count)] if count <= EXACT_GROUPS else random_signs(count, resamples, seed)
     alone = together = tried = 0
-    for signs in blocks:
+    for signs in ahead(iter(blocks), count * resamples):
         statistics = np.abs(signs @ scaled.T)
         alone = alone + (statistics >= threshold).sum(axis=0)
         largest = np.maximum.accumulate(statistics[:, ::-1], axis=1)[:, ::-1]

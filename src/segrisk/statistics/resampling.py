@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from segrisk.statistics.groups import GroupTable
+from segrisk.statistics.threads import ahead
 
 EXACT_GROUPS = 16
 """Up to this many groups every vector of signs is tried: 2^16 = 65,536."""
@@ -16,8 +17,8 @@ EXACT_GROUPS = 16
 BLOCK = 2**17
 """Random numbers that are held at once: 1 MB stays in a core's cache, and is twice as fast."""
 
-ROWS, LARGEST = 16, 2**21
-"""Of many groups more rows are held, up to 16 MB: a matrix is read once for all rows of a block."""
+ROWS, LARGEST = 64, 2**22
+"""Of many groups more rows are held, up to 32 MB: a matrix is read once for all rows of a block."""
 
 TIE = 1e-12
 """Share of Σ|d| within which two sums are one: another order of summation may round a tie."""
@@ -87,7 +88,9 @@ class Draws:
         if place >= len(self._made):
             blocks = [
                 [drawn @ matrix for matrix in self._asked]
-                for drawn in draws(self.groups, self.resamples, self.seed)
+                for drawn in ahead(
+                    draws(self.groups, self.resamples, self.seed), self.groups * self.resamples
+                )
             ]
             self._made += [np.concatenate(own) for own in zip(*blocks, strict=True)]
             self._asked = []

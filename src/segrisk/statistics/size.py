@@ -10,8 +10,9 @@ import numpy as np
 from scipy.stats import t
 
 from segrisk.statistics.door import per_case
-from segrisk.statistics.groups import Groups, adder, case_groups, group_ranks, group_sums
+from segrisk.statistics.groups import Adder, Groups, case_groups, group_ranks
 from segrisk.statistics.intervals import check_level, standard_error, t_quantile
+from segrisk.statistics.threads import two_at_once
 
 Columns = Mapping[str, Any]
 """Scores (cases,) or (cases, seeds) by name, all of the same cases."""
@@ -103,16 +104,20 @@ def bin_means(
             f"got {len(values)} scores and groups of {len(group_of)} cases for bins of "
             f"{bins.weights.shape[1]}: give all for the same cases"
         )
-    return tuple(_bin_mean(row, values, group_of, level) for row in bins.weights)
+    return tuple(_bin_means(row, [values], group_of, level)[0] for row in bins.weights)
 
 
-def _bin_mean(
-    weights: np.ndarray, values: np.ndarray, group_of: np.ndarray, level: float
-) -> BinMean:
+def _bin_means(
+    weights: np.ndarray, columns: Iterable[np.ndarray], group_of: np.ndarray, level: float
+) -> list[BinMean]:
+    """The mean of each of the columns (cases,) in one bin."""
     members = np.flatnonzero(weights)
-    inside = group_ranks(group_of[members])
-    sums = group_sums((weights * values)[members], inside).sums
-    counts = group_sums(weights[members], inside).sums
+    inside, add = weights[members], Adder(group_ranks(group_of[members]))
+    counts = add.sorted(inside)
+    return [_bin_mean(add.sorted(inside * own[members]), counts, level) for own in columns]
+
+
+def _bin_mean(sums: np.ndarray, counts: np.ndarray, level: float) -> BinMean:
     mean = float(sums.sum() / counts.sum())
     if len(counts) < GROUPS_FOR_BAND:
         return BinMean(mean, None, None, len(counts))
@@ -161,12 +166,17 @@ def size_curves(
     filled, group_of, every = _door(sizes, columns, groups)
     divided = size_bins(per_case(sizes, "the sizes")[filled], bins)
     inside, n_empty = group_ranks(group_of[filled]), int((~filled).sum())
-    found = {}
-    for name, values in every.items():
-        means = bin_means(divided, values[filled], inside, level=level)
-        empty = _bin_mean(~filled * 1.0, values, group_of, level) if n_empty else None
-        found[name] = SizeCurve(divided, means, empty, n_empty)
-    return found
+    own, none = [values[filled] for values in every.values()], [None] * len(every)
+    by_bin = two_at_once(
+        lambda weights: _bin_means(weights, own, inside, level),
+        divided.weights,
+        divided.weights.size * len(own),
+    )
+    empty = _bin_means(~filled * 1.0, every.values(), group_of, level) if n_empty else none
+    return {
+        name: SizeCurve(divided, means, of_empty, n_empty)
+        for name, means, of_empty in zip(every, zip(*by_bin, strict=True), empty, strict=True)
+    }
 
 
 def _door(
@@ -250,21 +260,31 @@ def smooth_curves(
     grid, nearest = np.linspace(x.min(), x.max(), points), math.ceil(span * len(x))
     # All points at once where they fit: to make the weights costs more than to use them.
     parts = np.array_split(grid, -(-points * len(x) // NUMBERS))
-    sums = [[w @ own for own in scores] for w in (_local_linear(x, g, nearest) for g in parts)]
+    numbers = points * len(x) * len(scores)
+
+    def added(part: np.ndarray) -> list[np.ndarray]:
+        weights = _local_linear(x, part, nearest)
+        return [weights @ own for own in scores]
+
+    sums = two_at_once(added, parts, numbers)
     means = [np.concatenate(own) for own in zip(*sums, strict=True)]
     if group_of.max() + 1 < GROUPS_FOR_BAND:
         return {
             n: SmoothCurve(np.exp(grid), m, None, None) for n, m in zip(every, means, strict=True)
         }
-    left = [own - np.interp(x, grid, mean) for own, mean in zip(scores, means, strict=True)]
-    add, errors = adder(group_of), []
-    for part in parts:
-        weights = _local_linear(x, part, nearest)
-        inside = np.maximum(2, (add(weights != 0) > 0).sum(axis=1))
+    add = Adder(group_of)
+    left = [
+        (own - np.interp(x, grid, mean))[add.order] for own, mean in zip(scores, means, strict=True)
+    ]
+
+    def erred(part: np.ndarray) -> list[np.ndarray]:
+        weights = _local_linear(x, part, nearest)[:, add.order]
+        inside = np.maximum(2, (add.in_order(weights != 0) > 0).sum(axis=1))
         factor = t.ppf((1 + level) / 2, inside - 1), inside / (inside - 1)
-        errors.append(
-            [factor[0] * np.sqrt(factor[1] * (add(weights * e) ** 2).sum(axis=1)) for e in left]
-        )
+        squares = [(add.in_order(weights * own) ** 2).sum(axis=1) for own in left]
+        return [factor[0] * np.sqrt(factor[1] * square) for square in squares]
+
+    errors = two_at_once(erred, parts, numbers)
     half = [np.concatenate(own) for own in zip(*errors, strict=True)]
     return {
         name: SmoothCurve(np.exp(grid), mean, mean - own, mean + own)

@@ -1,6 +1,6 @@
 """Does the difference of two models change with the size of the object?"""
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,9 +8,10 @@ import numpy as np
 from scipy.stats import t
 
 from segrisk.statistics.door import case_differences, per_case
-from segrisk.statistics.groups import add_by_group, case_groups, group_ranks
+from segrisk.statistics.groups import Adder, case_groups, group_ranks
 from segrisk.statistics.intervals import check_groups, check_level
 from segrisk.statistics.size import with_size
+from segrisk.statistics.threads import two_at_once
 
 DEGREES_TO_TRUST = 4
 """Below, a few groups of unusual size decide, and the t law is no guide."""
@@ -55,8 +56,8 @@ class Design:
     adjusted: np.ndarray
     """(cases,), whose products with the residuals, added up by group and squared, are its CR2
     variance."""
-    group_of: np.ndarray
-    """(cases,)"""
+    add: Adder
+    """Sums by group."""
     degrees: float
     """Satterthwaite's; 0 where nothing is left to tell an error from."""
 
@@ -117,7 +118,12 @@ def size_slopes(
             f"{len(x)} cases of such sizes in {group_of.max() + 1} groups leave nothing to tell "
             "the error of a slope from: score more patients"
         )
-    return [_slope(plan, values[filled], level, int((~filled).sum())) for values in differences]
+    n_empty = int((~filled).sum())
+    return two_at_once(
+        lambda values: _slope(plan, values[filled], level, n_empty),
+        differences,
+        len(differences) * len(x),
+    )
 
 
 def _slope(plan: Design, differences: np.ndarray, level: float, n_empty: int) -> SizeSlope:
@@ -132,7 +138,7 @@ def _slope(plan: Design, differences: np.ndarray, level: float, n_empty: int) ->
         level=level,
         degrees=plan.degrees,
         n_cases=len(differences),
-        n_groups=int(plan.group_of.max()) + 1,
+        n_groups=len(plan.add.counts),
         n_empty=n_empty,
     )
 
@@ -144,7 +150,8 @@ def design(x: np.ndarray, group_of: np.ndarray) -> Design:
     basis = np.stack([np.full(len(x), len(x) ** -0.5), centred / length], axis=1)
     slope = centred / length**2
     adjusted = np.empty_like(x)
-    for inside in _alike(group_of):
+    add = Adder(group_of)
+    for inside in (add.order[places] for places in add.alike):
         # H_gg = U Uᵀ with two columns: A_g changes nothing but what lies in their span.
         vectors, values, _ = np.linalg.svd(basis[inside], full_matrices=False)
         left = 1 - values**2
@@ -158,20 +165,11 @@ def design(x: np.ndarray, group_of: np.ndarray) -> Design:
     square = (w**2 - 2 * w * own).sum() + ((u.T @ u) ** 2).sum()
     trace = (w - own).sum()
     degrees = trace**2 / square if trace > 1e-9 * (slope**2).sum() else 0.0
-    return Design(basis, slope, adjusted, group_of, float(degrees))
-
-
-def _alike(group_of: np.ndarray) -> Iterator[np.ndarray]:
-    """The cases of all groups of one size (groups, size), size by size."""
-    order = np.argsort(group_of, kind="stable")
-    counts = np.bincount(group_of)
-    first = np.cumsum(counts) - counts
-    for size in np.unique(counts).tolist():
-        yield order[first[counts == size][:, None] + np.arange(size)]
+    return Design(basis, slope, adjusted, add, float(degrees))
 
 
 def slopes(plan: Design, differences: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The slope and its error of each row of differences (…, cases)."""
     residuals = differences - (differences @ plan.basis) @ plan.basis.T
-    pulls = add_by_group(residuals * plan.adjusted, plan.group_of)
+    pulls = plan.add(residuals * plan.adjusted)
     return differences @ plan.slope, np.sqrt((pulls**2).sum(axis=-1))
