@@ -6,14 +6,18 @@ import pytest
 from segrisk.statistics import (
     GroupTable,
     bootstrap_intervals,
+    group_table,
     max_t,
     ranking,
     resampling,
     size,
     size_bins,
     slope,
+    threads,
 )
 from segrisk.statistics.bootstrap import METHODS, Sample
+from segrisk.statistics.groups import Adder
+from segrisk.statistics.multiple import step_down
 from segrisk.statistics.paired import flip_p_values, resampled_shares, shares
 from segrisk.statistics.resampling import Draws
 from segrisk.statistics.size import smooth_curves
@@ -128,3 +132,34 @@ def test_groups_may_be_numbers_and_are_ordered_as_their_names():
     values = {"x": GENERATOR.normal(size=90)}
     assert max_t(values, names) == max_t(values, numbers) == max_t(values, numbers.astype(np.uint8))
     assert bootstrap_intervals(values, names) == bootstrap_intervals(values, numbers)
+
+
+@pytest.mark.parametrize("groups", [1, 7, 400])
+def test_sums_by_group_are_those_of_sorted_values_bit_by_bit(groups):
+    generator = np.random.default_rng(groups)
+    group_of = np.concatenate([np.arange(groups), generator.integers(0, groups, 1200)])
+    values = generator.normal(size=len(group_of)).round(2) * 10.0 ** generator.integers(-9, 9)
+    order = np.lexsort([values, group_of])
+    first = np.searchsorted(group_of[order], np.arange(groups))
+    found = Adder(group_of).sorted(values)
+    np.testing.assert_array_equal(found, np.add.reduceat(values[order], first))
+    moved = generator.permutation(len(values))
+    np.testing.assert_array_equal(Adder(group_of[moved]).sorted(values[moved]), found)
+
+
+def test_two_at_once_and_ahead_change_nothing(monkeypatch):
+    generator = np.random.default_rng(0)
+    sums, groups = generator.normal(size=(6, 40)), generator.integers(0, 40, 900)
+    values = {name: generator.normal(size=900) for name in "abc"}
+    sizes = np.exp(generator.uniform(-5, 0, 900))
+
+    def found():
+        curves = smooth_curves(sizes, values, groups, points=5)
+        tables = [*step_down(sums, resamples=99, seed=0), group_table(values, groups).sums]
+        drawn = resampling.Draws(40, 99, 0).times(sums.T)()
+        return [*tables, drawn, *(own for c in curves.values() for own in (c.means, c.low))]
+
+    alone = found()
+    monkeypatch.setattr(threads, "MUCH", 0)
+    for one, other in zip(alone, found(), strict=True):
+        np.testing.assert_array_equal(one, other)
