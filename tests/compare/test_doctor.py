@@ -51,7 +51,9 @@ def test_faults_are_listed_and_the_status_is_2(run, tmp_path):
     assert (
         code == 2 and lines[0] == "fault: B: has no prediction for 1 of 2 cases (b): predict them"
     )
-    assert run(*MODELS, "--extra", "leave-out")[0] == 0
+    code, lines = run(*MODELS, "--extra", "leave-out")
+    assert code == 0
+    assert lines[-1] == "sound, but 1 of B count as the worst; 2 cases, models: A, B"
 
 
 def test_faults_that_are_alike_are_told_as_one_of_each_kind(run, tmp_path):

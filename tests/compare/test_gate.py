@@ -131,6 +131,33 @@ def test_different_folds_are_not_used(tmp_path):
     assert "models have 1 cases in different folds (a): fold 0 is written" in found.notes
 
 
+def test_a_fold_that_one_model_lacks_is_named(tmp_path):
+    reference = nnunet_dataset(tmp_path / "D", ["a", "b", "c"])
+    one = nnunet_results(tmp_path / "one", {"0": ["a"], "1": ["b"], "2": ["c"]})
+    two = nnunet_results(tmp_path / "two", {"0": ["a"]})
+    found = gather(Request(reference=reference, models=(("A", one), ("B", two))))
+    assert any(note.startswith("B: has no folds 1, 2, which others have") for note in found.notes)
+    assert found.worst == {("D", "B"): 2}
+
+
+def test_models_of_unlike_cases_are_refused(tmp_path):
+    reference = nnunet_dataset(tmp_path / "D", ["a", "b"])
+    results = nnunet_results(tmp_path / "R", {"0": ["a"], "1": ["b"]})
+    models = (("A", results / "fold_0"), ("B", results / "fold_1"))
+    assert "A and B have no case in common" in only(
+        faults(Request(reference=reference, models=models))
+    )
+
+
+def test_labels_that_are_said_in_two_ways_are_named(tmp_path):
+    reference = nnunet_dataset(tmp_path / "D", ["a"])
+    results = nnunet_results(tmp_path / "R", {"0": ["a"]})
+    (results / "dataset.json").write_text('{"labels": {"tumour": 1}}')
+    request = Request(reference=reference, models=(("A", results),))
+    assert any("differ in labels: the first is taken" in note for note in notes(request))
+    assert gather(request).labelling.regions == (("liver", (1,)),)
+
+
 def test_subjects_of_bids_are_groups(tmp_path):
     scans = {"01": ["1", "2"], "02": ["1"]}
     manual, network = (bids(tmp_path / name, scans, name) for name in ("manual", "net"))

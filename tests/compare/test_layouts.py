@@ -133,11 +133,33 @@ def test_two_folders_of_labels_are_ambiguous(tmp_path):
     assert "holds masks in labelsTr/ and labelsTs/: give the one" in faults(find_masks(root))[0]
 
 
-def test_a_broken_dataset_json_only_loses_the_names(tmp_path):
+@pytest.mark.parametrize(
+    "content, said", [('{"labels": [', "cannot be read (Expecting value: line 1"), ("[]", "a list")]
+)
+def test_a_broken_dataset_json_is_a_fault_for_it_says_what_is_ignored(tmp_path, content, said):
     root = nnunet_dataset(tmp_path / "Dataset007", ["a"])
-    (root / "dataset.json").write_text('{"labels": [')
-    tree = find_masks(root)
-    assert cases(tree) == ["a"] and tree.labelling.regions == ()
+    (root / "dataset.json").write_text(content)
+    (fault,) = faults(find_masks(root))
+    assert "Dataset007/dataset.json: " in fault and said in fault and "mend it" in fault
+
+
+def test_the_folder_of_labels_has_the_dataset_json_beside_it(tmp_path):
+    root = nnunet_dataset(tmp_path / "Dataset007", ["a"], whole=[1, 2], ignore=3)
+    tree = find_masks(root / "labelsTr")
+    assert tree.labelling.regions == (("whole", (1, 2)),) and tree.labelling.ignore == 3
+    (root / "labelsTr" / "dataset.json").write_text('{"labels": {"mine": 1}}')
+    assert find_masks(root / "labelsTr").labelling.regions == (("mine", (1,)),)
+
+
+def test_what_lies_beside_the_right_folder_names_it(tmp_path):
+    root = nnunet_dataset(tmp_path / "Dataset007", ["a"])
+    (fault,) = faults(find_masks(root / "imagesTr"))
+    assert fault.endswith("holds the images of a data set: give its labelsTr/ instead")
+    results = tmp_path / "results"
+    for trainer in ("one", "two"):
+        nnunet_results(results / trainer, {"0": ["a"], "1": ["b"]})
+    (fault,) = faults(find_masks(results))
+    assert fault.endswith("give one of one/, two/ for each model")
 
 
 def test_bids_takes_the_subject_as_group_and_pairs_pipelines(tmp_path):

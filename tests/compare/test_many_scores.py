@@ -60,7 +60,7 @@ def test_a_short_line_is_named(tmp_path):
 
 def test_of_very_many_wrong_scores_the_first_are_named():
     wrong = [Score("t", "A", f"c{x}", f"c{x}", "1", 0, 0, "dice", 50.0) for x in range(1500)]
-    _, findings = complete(as_scores(wrong), [], Request())
+    _, _, findings = complete(as_scores(wrong), [], Request())
     assert len(findings) == 1001 and "divide per cents by 100" in findings[0].text
     assert findings[-1].text.startswith("500 more scores are such as no mask can have")
 
@@ -98,9 +98,10 @@ def test_gaps_are_filled_as_a_loop_fills_them(removed, unknown, order):
         for k in [*order, *range(36, len(every))]
         if k not in removed
     ]
-    found, findings = complete(as_scores(scores), [], Request())
+    found, worst, findings = complete(as_scores(scores), [], Request())
     expected, gaps = filled(scores)
     assert found == expected
+    assert set(worst) == {("t", model) for model, _ in gaps}
     assert [finding.text.partition(" (")[0] for finding in findings] == [
         f"{model}: has no {metric} for {len(set(cases))} cases"
         for (model, metric), cases in gaps.items()

@@ -200,6 +200,11 @@ def test_our_own_scores_keep_their_groups_folds_and_seeds(tmp_path, inside):
         }
 
 
+def test_tables_of_unlike_cases_are_refused(tmp_path):
+    path = long(tmp_path / "x.csv", ["t,A,0.5,a", "t,B,0.6,b"])
+    assert "A and B have no case in common" in fault(Request(scores=(path,)))
+
+
 def test_one_missing_row_is_the_worst_value(tmp_path):
     file = ours(tmp_path / "s.csv", ("A", "c", 0, 0.5), ("A", "d", 0, 0.6), ("B", "c", 0, 0.7))
     found = gather(Request(scores=(file,)))

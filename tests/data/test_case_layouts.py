@@ -265,6 +265,8 @@ def test_nnunet_dataset_json_must_fit_the_files(tmp_path):
     )
     error = refused(root, "says numTraining 5, there are 2 cases")
     assert "names 1 channels (CT), p1 has 2" in str(error) and "file_ending .nrrd" in str(error)
+    (root / "dataset.json").write_text('{"labels": }')
+    refused(root, "dataset.json: cannot be read .Expecting value: line 1 column 12")
     (root / "dataset.json").unlink()
     refused(root, "Dataset042: has no dataset.json that can be read")
     root = trees.nnunet(tmp_path / "Dataset043")

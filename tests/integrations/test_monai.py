@@ -17,7 +17,7 @@ from monai.data import MetaTensor, decollate_batch
 from monai.metrics import DiceMetric
 
 from segrisk.integrations.monai import EngineLoss, OverlapMetric
-from segrisk.losses import CrossEntropy, LovaszJaccard, SoftDice
+from segrisk.losses import CrossEntropy, DeepSupervision, LovaszJaccard, SoftDice
 
 ROOT = Path(__file__).resolve().parents[2]
 LOSSES = [SoftDice(), LovaszJaccard(), 0.5 * CrossEntropy() + SoftDice()]
@@ -143,3 +143,49 @@ def test_the_bundle_trains_and_scores(hippocampi):
     scores = json.loads((hippocampi / "out" / "scores.json").read_text())
     assert scores["dice"] > 0.6 and scores["jaccard"] < scores["dice"]
     assert (hippocampi / "out" / "model.pt").is_file()
+
+
+def test_outputs_at_several_resolutions_go_to_deep_supervision():
+    logits, labels = batch()
+    outputs = [logits, logits[..., ::2, ::2]]
+    loss = DeepSupervision(SoftDice())
+    theirs = EngineLoss(loss)([MetaTensor(output) for output in outputs], labels.float())
+    assert torch.equal(theirs, loss(outputs, labels))
+    with pytest.raises(TypeError, match="wrap the loss, DeepSupervision"):
+        EngineLoss(SoftDice())(outputs, labels)
+    with pytest.raises(TypeError, match="DynUNet"):  # its channels are not its outputs
+        loss(torch.stack(outputs[:1] * 3, 1), labels)
+    with pytest.raises(TypeError, match="hold no output"):
+        EngineLoss(loss)([], labels)
+
+
+def test_a_compiled_loss_of_plain_tensors_stays_one_graph():
+    logits, labels = batch()
+    loss = EngineLoss("soft_dice")
+    compiled = torch.compile(loss, fullgraph=True, backend="aot_eager")
+    assert torch.allclose(compiled(logits, labels.float()), loss(logits, labels))
+
+
+@pytest.mark.parametrize("given", [SoftDice, 3])
+def test_what_is_no_loss_is_refused_when_it_is_given(given):
+    with pytest.raises(TypeError, match="a loss, or its name"):
+        EngineLoss(given)
+
+
+def test_no_image_is_lost_between_lists():
+    logits, labels = batch()
+    metric = OverlapMetric()
+    masks, references = list(one_hot(logits.argmax(1, keepdim=True))), list(one_hot(labels))
+    with pytest.raises(ValueError, match="y_pred holds 3 images and y 2"):
+        metric(y_pred=masks, y=references[:2])
+    with pytest.raises(ValueError, match="y_pred holds no image"):
+        metric(y_pred=[], y=[])
+    with pytest.raises(ValueError, match=r"get one by y\[:, None\]"):
+        metric(y_pred=torch.stack(masks), y=labels[:, 0])
+    metric(y_pred=masks, y=references)
+    with pytest.raises(ValueError, match="2 channels and had 3 before"):
+        metric(y_pred=torch.stack(masks)[:, :2], y=torch.stack(references)[:, :2])
+    with pytest.raises(ValueError, match="True or False, got 'false'"):
+        OverlapMetric(include_background="false")
+    with pytest.raises(TypeError, match="name of a similarity as text, got False"):
+        OverlapMetric(False)

@@ -35,6 +35,15 @@ Y = torch.zeros(2, 8, dtype=torch.long)
         ),
         (lambda: SoftDice()(torch.zeros(2, 8), Y), "logits have shape (2, 8): they must be"),
         (lambda: SoftDice()(X1.long(), Y), "logits must be floating point, got torch.int64"),
+        (lambda: SoftDice()([X1, X1], Y), "logits are a list of 2: for outputs at several"),
+        (lambda: SoftDice()(X1.numpy(), Y), "logits must be a tensor, got ndarray"),
+        (lambda: SoftDice()(X1, Y.numpy()), "target must be a tensor, got ndarray"),
+        (
+            lambda: SoftDice(activation="softmax")(X3, torch.ones(2, 3, 8)),
+            "channels do not sum up to 1 at every voxel",
+        ),
+        (lambda: DeepSupervision(SoftDice())(X3, Y), "logits are one tensor of shape (2, 3, 8)"),
+        (lambda: SoftDice(background="no"), "background must be True or False, got 'no'"),
         (lambda: SoftDice()(torch.zeros(0, 1, 8), Y[:0]), "there is nothing to compare"),
         (lambda: SoftDice()(X3, torch.zeros(2, 3, 8)), "say activation='softmax' for soft labels"),
         (lambda: SoftDice()(X3, Y.float()), "must hold integer classes, got torch.float32"),
@@ -95,7 +104,7 @@ Y = torch.zeros(2, 8, dtype=torch.long)
     ],
 )
 def test_wrong_input_is_explained(call, text):
-    with pytest.raises(ValueError, match=re.escape(text)):
+    with pytest.raises((TypeError, ValueError), match=re.escape(text)):
         call()
 
 

@@ -184,6 +184,20 @@ def test_the_verdict_says_what_is_shown_and_what_is_not():
     assert "with 80 cases a true difference below" in verdict.limits
 
 
+def test_the_verdict_says_that_cases_without_a_prediction_are_in_the_means():
+    results = plain({"a": [0.8] * 10 + [0.0] * 10, "b": [0.7] * 20})
+    (verdict,) = verdicts(summarise(replace(results, worst={("t", "a"): 10, ("u", "b"): 3})))
+    assert verdict.finding.endswith(
+        " But 10 of 20 cases of A had nothing to score and count as the worst value."
+    )
+
+
+def test_a_copy_is_recognised():
+    scores = np.linspace(0.5, 0.9, 20)
+    (verdict,) = verdicts(summarise(plain({"a": scores, "b": scores})))
+    assert verdict.finding.endswith("as B has in every case: is one a copy of the other?")
+
+
 def test_the_verdict_of_five_groups_says_that_no_mark_is_possible():
     (verdict,) = verdicts(summarise(plain({"a": [0.9] * 5, "b": [0.1, 0.2, 0.3, 0.2, 0.1]})))
     assert "not shown to be better than any" in verdict.finding

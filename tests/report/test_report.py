@@ -15,7 +15,8 @@ from segrisk.report.figures import figure_dice_jaccard
 from segrisk.report.marks import Marks, marks
 from segrisk.report.results import CaseInfo, Model, Results, StatisticsPlan
 from segrisk.report.summary import conclusions_changed, summarise
-from segrisk.report.tables import all_tables, console_tables, latex, markdown
+from segrisk.report.tables import all_tables, latex, markdown
+from segrisk.report.terminal import show_summary
 from segrisk.report.write import OURS, write_report
 from segrisk.scores import Score
 from segrisk.statistics import bootstrap_test, holm, paired_bootstrap, sign_flip_test
@@ -276,9 +277,20 @@ def test_names_are_shown_as_they_stand():
     summary = summarise(make([0.5], models=(model,)))
     assert r"L1\_2 \[bold\] \*x\* \<b>" in markdown(all_tables(summary)[0])
     terminal = Console(width=200, record=True, file=io.StringIO())
-    for table in console_tables(summary):
-        terminal.print(table)
+    show_summary(summary, terminal)
     assert model.label in terminal.export_text()
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_marks_and_the_verdict_reach_the_terminal_and_a_pipe(is_terminal):
+    summary = summarise(make([0.5, 0.6], models=FIVE[1:3]))
+    terminal = Console(width=200, file=io.StringIO(), force_terminal=is_terminal)
+    show_summary(summary, terminal)
+    text = terminal.file.getvalue()
+    best = summary.ranked["polyps"][0]
+    mean = f"{summary.by_loss.mean('polyps', 'dice', best.name):.3f}"
+    assert (f"\x1b[1m{mean}\x1b[0m" if is_terminal else f"**{mean}**") in text
+    assert f"{best.label} has the best mean Dice score on polyps" in text
 
 
 def test_dice_and_jaccard_are_drawn_for_each_seed():

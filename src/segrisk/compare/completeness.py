@@ -1,12 +1,15 @@
 """Tables of scores made complete: one score of every metric for every model and case."""
 
+import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from segrisk.compare.request import Finding, Request, note, some
+from segrisk.compare.request import Finding, Request, note, nothing_shared, some
 from segrisk.frames import Frame, Text
 from segrisk.metrics import MEASURES
+from segrisk.report.results import Worst
 from segrisk.scores import ScoreFrame, no_scores
 
 SHARES = tuple(name for name, m in MEASURES.items() if m.better == "higher")
@@ -19,23 +22,28 @@ NAMED = 1000
 
 def complete(
     scores: ScoreFrame, findings: Iterable[Finding], request: Request
-) -> tuple[ScoreFrame, list[Finding]]:
+) -> tuple[ScoreFrame, Worst, list[Finding]]:
     """One score of every metric for every model and case; what is missing becomes the worst.
 
-    `findings` are what was found of the tables before; where any stops there are no scores.
+    With it, how many cases of each (task, model) that are. `findings` are what was found of the
+    tables before; where any stops there are no scores.
     """
     kept, twice = _once(scores)
     findings = [*findings, *twice, *_nameless(kept), *_out_of_range(kept)]
     if any(finding.stops for finding in findings):
-        return no_scores(), findings
+        return no_scores(), {}, findings
     findings += _not_common(kept)
+    findings += _nothing_shared(kept)
     if any(finding.stops for finding in findings):
-        return no_scores(), findings
+        return no_scores(), {}, findings
     common = set.intersection(*_by_model(kept, "metric").values())
     full, gaps = _filled(kept.among("metric", common))
-    for (model, metric), cases in gaps.items():
-        findings.append(_gap(model, metric, cases, request))
-    return full.sorted(), findings
+    by_metric: dict[tuple[str, str], list[str]] = {}
+    for _, model, metric, case in gaps:
+        by_metric.setdefault((model, metric), []).append(case)
+    findings += [_gap(*key, cases, request) for key, cases in by_metric.items()]
+    worst = Counter((task, model) for task, model, _ in {(t, m, c) for t, m, _, c in gaps})
+    return full.sorted(), worst, findings
 
 
 def _once(scores: ScoreFrame) -> tuple[ScoreFrame, list[Finding]]:
@@ -95,6 +103,13 @@ def _not_common(scores: ScoreFrame) -> Iterator[Finding]:
                 yield Finding("table", f"{text}: add it, or leave the {what} out")
 
 
+def _nothing_shared(scores: ScoreFrame) -> Iterator[Finding]:
+    """Models of other cases, as of unlike folds, would each be the worst on the other's."""
+    for (a, own), (b, others) in itertools.combinations(_by_model(scores, "case").items(), 2):
+        if own.isdisjoint(others):
+            yield Finding("table", nothing_shared(a, b))
+
+
 def _out_of_range(scores: ScoreFrame) -> Iterator[Finding]:
     """The scores that no mask can have; of very many the first are named, and the rest counted."""
     values, metrics = scores.numbers("value"), scores.text("metric")
@@ -116,12 +131,12 @@ def _out_of_range(scores: ScoreFrame) -> Iterator[Finding]:
         yield Finding("table", text)
 
 
-def _filled(scores: ScoreFrame) -> tuple[ScoreFrame, dict[tuple[str, str], list[str]]]:
-    """Scores with gaps filled by the worst value, and the cases of the gaps by model and metric."""
+def _filled(scores: ScoreFrame) -> tuple[ScoreFrame, list[tuple[str, str, str, str]]]:
+    """Scores with gaps filled by the worst value; each gap's (task, model, metric, case)."""
     models = scores.text("model").seen()
     names, has_none = ("task", "case", "label", "seed", "metric"), np.isnan(scores.numbers("value"))
     if scores.distinct(*names) * len(models) == len(scores) and not has_none.any():
-        return scores, {}
+        return scores, []
     keys = scores.keys(*names)
     _, first, wanted = np.unique(keys, return_index=True, return_inverse=True)
     row_of = np.full((len(first), len(models)), -1)
@@ -140,11 +155,8 @@ def _filled(scores: ScoreFrame) -> tuple[ScoreFrame, dict[tuple[str, str], list[
         fold=np.where(own < 0, added.numbers("fold"), folds[own]),
         value=0.0,
     )
-    gaps: dict[tuple[str, str], list[str]] = {}
-    columns = (added.text(name).values() for name in ("model", "metric", "case"))
-    for name, metric, case in zip(*columns, strict=True):
-        gaps.setdefault((name, metric), []).append(case)
-    return Frame.joined([scores.take(~has_none), added]), gaps
+    columns = (added.text(name).values() for name in ("task", "model", "metric", "case"))
+    return Frame.joined([scores.take(~has_none), added]), list(zip(*columns, strict=True))
 
 
 def _gap(model: str, metric: str, cases: list[str], request: Request) -> Finding:

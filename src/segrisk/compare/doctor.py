@@ -1,5 +1,6 @@
 """Everything that is wrong with the input, said before anything is computed; and what is right."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from segrisk.compare.completeness import complete
 from segrisk.compare.gate import pair
 from segrisk.compare.geometry import resample, write_moved
 from segrisk.compare.inspection import Inspected, Report, inspect
-from segrisk.compare.layouts import find_masks, image_beside
+from segrisk.compare.layouts import MaskTree, find_masks, image_beside
 from segrisk.compare.manifest import read_manifest
 from segrisk.compare.request import RESERVED, Finding, Request, note, refuse_if, together
 from segrisk.compare.sizes import agreed, lacking, read_sizes
@@ -22,6 +23,7 @@ from segrisk.files import real
 from segrisk.frames import Frame, Text
 from segrisk.names import UNPRINTABLE
 from segrisk.report.complete import Cases, no_cases
+from segrisk.report.results import Worst
 from segrisk.scores import ScoreFrame, as_scores, no_scores, references
 
 LONGEST = 100
@@ -38,7 +40,8 @@ class Gathered:
     Every model has every case. `labels` are the values besides 0 in the references of each task,
     `labelling` what a dataset.json says of them; `images` has the image of a (task, case) where
     there is one; `references` has every (task, case, label) that tables score, with what they say
-    of its size; `notes` say what was resolved by policy, and belong into every report.
+    of its size; `notes` say what was resolved by policy, and belong into every report; `worst`
+    counts what was resolved by the worst value.
     """
 
     models: tuple[str, ...]
@@ -49,6 +52,7 @@ class Gathered:
     scores: ScoreFrame = field(default_factory=no_scores)
     references: Cases = field(default_factory=no_cases)
     notes: tuple[str, ...] = ()
+    worst: Worst = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -164,7 +168,8 @@ def _contradictions(request: Request) -> list[Finding]:
         if request.reference and real(path) == real(request.reference):
             texts.append(f"{name}: is the folder of the references itself: correct it")
         if request.reference and is_table(path):
-            texts.append(f"{name}: {path} is a table of scores: leave out --reference")
+            text = f"{name}: {path} is a table of scores: leave out --reference"
+            texts.append(f"{text}, or give the folder of its masks")
     return [Finding("input", text) for text in texts] + _bad_names(n for n, _ in request.models)
 
 
@@ -193,10 +198,20 @@ def _from_folders(request: Request, report: Report) -> _Found:
         findings.append(UNGROUPED)
     task = request.task or real(request.reference).name
     cases, paired = pair(task, reference, trees, request)
-    labelling = next(
-        (t.labelling for t in (reference, *trees.values()) if t.labelling.regions), UNLABELLED
-    )
-    return _inspected(request, report, cases, models, labelling, {}, [*findings, *paired])
+    labelling, contradictions = _labelling(reference, *trees.values())
+    findings += [*contradictions, *paired]
+    return _inspected(request, report, cases, models, labelling, {}, findings)
+
+
+def _labelling(*trees: MaskTree) -> tuple[Labelling, list[Finding]]:
+    """What the first dataset.json says of labels, the references' before the models'."""
+    said = [tree for tree in trees if tree.labelling.regions]
+    if not said:
+        return UNLABELLED, []
+    first = said[0]
+    text = f"dataset.json of {first.root} and of {{}} differ in labels: the first is taken"
+    others = [tree.root for tree in said[1:] if tree.labelling != first.labelling]
+    return first.labelling, [note("labels", text.format(other)) for other in others]
 
 
 def _from_manifest(request: Request, report: Report) -> _Found:
@@ -224,8 +239,26 @@ def _inspected(
         cases = [replace(c, group=group) for c, group in zip(cases, groups, strict=True)]
     inspected = inspect(cases, request, labelling, report)
     own = {(c.task, c.case): image for c in cases if (image := image_beside(c.reference))}
-    gathered = Gathered(models, inspected.cases, inspected.labels, labelling, {**own, **images})
+    gathered = Gathered(
+        models,
+        inspected.cases,
+        inspected.labels,
+        labelling,
+        images={**own, **images},
+        worst=_unscored(inspected.cases),
+    )
     return _Found(gathered, [*findings, *inspected.findings], inspected)
+
+
+def _unscored(cases: Iterable[ComparedCase]) -> Worst:
+    """How many cases of each (task, model) have no prediction that could be read."""
+    lacking = {
+        (case.task, model, case.case)
+        for case in cases
+        for model, path in case.predictions.items()
+        if path is None
+    }
+    return Counter((task, model) for task, model, _ in lacking)
 
 
 def _from_tables(request: Request) -> _Found:
@@ -234,7 +267,7 @@ def _from_tables(request: Request) -> _Found:
     every = Frame.joined([frame for t in tables for frame in (t.whole, as_scores(t.scores))])
     models = every.text("model").seen()
     findings = [finding for table in tables for finding in table.findings]
-    scores, findings = complete(every, findings, request)
+    scores, worst, findings = complete(every, findings, request)
     cases, groups = scores.text("case"), scores.text("group")
     if not request.groups and (groups.places(cases.names) == cases.codes).all():
         findings = [UNGROUPED, *findings]
@@ -243,7 +276,7 @@ def _from_tables(request: Request) -> _Found:
         of_name = Text.of(read_groups(request.groups, names))
         scores = scores.replaced(group=of_name.take(cases.places(names)))
     cases, faults = _sizes(tables, scores.take(references(scores)), request)
-    gathered = Gathered(models, scores=scores, references=cases)
+    gathered = Gathered(models, scores=scores, references=cases, worst=worst)
     return _Found(gathered, [*findings, *faults])
 
 

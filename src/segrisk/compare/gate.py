@@ -1,11 +1,12 @@
 """The gate: one common set of cases for all models; nothing is dropped or doubled in silence."""
 
 import difflib
+import itertools
 from collections.abc import Iterator, Mapping
 
 from segrisk.compare.cases import ComparedCase
 from segrisk.compare.layouts import MaskTree
-from segrisk.compare.request import Finding, Request, note, some
+from segrisk.compare.request import Finding, Request, note, nothing_shared, some
 from segrisk.data.errors import shown
 from segrisk.files import real
 
@@ -25,8 +26,10 @@ def pair(
             text = f"{model}: {len(same)} of its files are references ({some(same)}): correct it"
             findings.append(Finding("input", text, cases=tuple(same)))
         findings += _partners(model, tree, reference, absent, request)
+    findings += _nothing_shared(reference, models)
     if any(finding.kind == "input" for finding in findings):
         return [], findings
+    findings += _lost_folds(models)
     if absent:
         findings.append(_unpredicted(sorted(absent), len(reference.by_case), request))
     left_out = absent if request.unpredicted == "leave-out" else set()
@@ -45,6 +48,25 @@ def pair(
         text = f"models have {len(torn)} cases in different folds ({some(torn)}): fold 0 is written"
         findings.append(note("input", text, torn))
     return cases, findings
+
+
+def _nothing_shared(reference: MaskTree, models: Mapping[str, MaskTree]) -> Iterator[Finding]:
+    """Models of other cases, as of unlike folds, would each be the worst on the other's."""
+    own = {model: reference.by_case.keys() & tree.by_case.keys() for model, tree in models.items()}
+    for a, b in itertools.combinations(own, 2):
+        if own[a] and own[b] and own[a].isdisjoint(own[b]):
+            yield Finding("input", nothing_shared(a, b))
+
+
+def _lost_folds(models: Mapping[str, MaskTree]) -> Iterator[Finding]:
+    """Whole folds that one model lacks were rather not trained, or not copied, than failed."""
+    folds = {model: {f.fold for f in tree.files} - {None} for model, tree in models.items()}
+    every = set[int]().union(*folds.values())
+    for model, own in folds.items():
+        if own and (lost := sorted(every - own)):
+            what = "fold" if len(lost) == 1 else "folds"
+            text = f"{model}: has no {what} {some(map(str, lost))}, which others have: copy it, or"
+            yield note("input", f"{text} compare the folds that all have")
 
 
 def _duplicates(owner: str, tree: MaskTree) -> Iterator[Finding]:

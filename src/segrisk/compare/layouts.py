@@ -13,7 +13,8 @@ from pathlib import Path
 
 from segrisk.compare.request import Finding, note, some
 from segrisk.data.arrays import array_names
-from segrisk.data.dataset import UNLABELLED, Labelling, labelling, leaves, listed
+from segrisk.data.dataset import FILE, UNLABELLED, Labelling, labelling, leaves, listed
+from segrisk.data.errors import DataError
 from segrisk.data.groups import read_groups
 from segrisk.data.images import MASKS, stem
 from segrisk.files import real
@@ -22,7 +23,7 @@ FOLD = re.compile(r"fold_(\d+|all)")
 VALIDATION = ("validation", "validation_raw")
 """What nnU-Net calls the folder of a fold's predictions: version 2, version 1."""
 PROBABILITIES = ("probabilities", "softmax")
-LABELS = ("labelsTr", "labelsTs")
+LABELS, IMAGES = ("labelsTr", "labelsTs"), ("imagesTr", "imagesTs")
 BIDS_SUFFIXES = ("dseg", "mask")
 
 
@@ -66,6 +67,8 @@ def find_masks(root: Path) -> MaskTree:
     except OSError as error:
         text = f"{error.filename}: cannot be opened ({error.strerror}): change its permissions"
         return _nothing(root, text)
+    except DataError as error:  # of its dataset.json
+        return _nothing(root, error.faults[0])
     if not tree.files and not any(finding.stops for finding in tree.findings):
         return _nothing(root, _empty(root))
     return tree
@@ -200,7 +203,15 @@ def _task_folder(root: Path) -> MaskTree:
 
 
 def _flat(root: Path) -> MaskTree:
-    return MaskTree(root, "", _masks_in(root), labelling(root))
+    # The labels' own folder may be given in place of its data set, whose dataset.json holds then.
+    parent = real(root).parent
+    told_above = real(root).name in LABELS and not (root / FILE).exists()
+    return MaskTree(root, "", _masks_in(root), labelling(parent if told_above else root))
+
+
+def _images(root: Path) -> MaskTree:
+    labels = real(root).name.replace("images", "labels")
+    return _nothing(root, f"{root}: holds the images of a data set: give its {labels}/ instead")
 
 
 # BIDS derivatives.
@@ -225,6 +236,7 @@ def _is_bids(root: Path) -> bool:
 LAYOUTS: tuple[tuple[str, Callable[[Path], bool], Callable[[Path], MaskTree]], ...] = (
     ("nnU-Net folds", lambda root: bool(_folds(root)), _nnunet_results),
     ("nnU-Net fold", _is_one_fold, _one_fold),
+    ("images", lambda root: real(root).name in IMAGES, _images),
     ("BIDS derivatives", _is_bids, _bids),
     ("data set", lambda root: any((root / name).is_dir() for name in LABELS), _dataset),
     ("task folder", lambda root: (root / "labels").is_dir() and not _masks_in(root), _task_folder),
@@ -239,6 +251,9 @@ def _nothing(root: Path, text: str) -> MaskTree:
 
 def _empty(root: Path) -> str:
     below = sorted({p.parent for p in _some_masks(root)})
+    if trainers := sorted({p.parents[1] for p in below if FOLD.fullmatch(p.parent.name)} - {root}):
+        where = some(path.relative_to(root).as_posix() + "/" for path in trainers)
+        return f"{root}: holds trained models, not masks: give one of {where} for each model"
     if below:
         where = some(path.relative_to(root).as_posix() + "/" for path in below)
         return f"{root}: holds no masks, its folder {where} does: give that one, or a manifest"

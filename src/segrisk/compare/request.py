@@ -153,6 +153,11 @@ def refuse_if(findings: Iterable[Finding]) -> None:
     raise DataError(told)
 
 
+def nothing_shared(a: str, b: str) -> str:
+    """That two models cannot be compared."""
+    return f"{a} and {b} have no case in common: give both on the same cases, as of the same folds"
+
+
 EXAMPLES = {"--model": "A=runs/a", "--column": "algorithm=NAME", "--region": "core=1,2"}
 
 

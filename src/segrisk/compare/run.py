@@ -26,7 +26,7 @@ from segrisk.metrics import CONVENTIONS
 from segrisk.report.complete import Cases
 from segrisk.report.results import Alternative, CaseInfo, Model, Results
 from segrisk.report.summary import Summary
-from segrisk.report.tables import console_tables
+from segrisk.report.terminal import show_summary
 from segrisk.report.views import Views
 from segrisk.report.write import PAGE, write_report
 from segrisk.scores import Score, ScoreFrame, as_scores
@@ -52,8 +52,7 @@ def run_comparison(comparison: Comparison, console: Console) -> Summary:
         results, views = _of_masks(comparison, gathered, console)
     with console.status("testing and drawing"), _writing(comparison.out):
         summary = write_report(results, comparison.out, views)
-    for table in console_tables(summary):
-        console.print(table)
+    show_summary(summary, console)
     path = comparison.out / PAGE
     console.print(f"report: {path}", highlight=False, markup=False, soft_wrap=True)
     return summary
@@ -134,6 +133,7 @@ def _of_masks(
         plan=comparison.statistics,
         post_hoc=post_hoc,
         notes=(*gathered.notes, *_left_out(evaluation)),
+        worst=gathered.worst,
         provenance=_provenance(what, evaluation.provenance),
         subject="model",
         convention=_words(evaluation),
@@ -228,6 +228,7 @@ def _of_tables(comparison: Comparison, gathered: Gathered) -> Results:
         plan=statistics,
         post_hoc=_declare(comparison, what),
         notes=gathered.notes,
+        worst=gathered.worst,
         provenance=_provenance(what, {}),
         subject="model",
         convention="empty masks as the tables have them",

@@ -55,6 +55,10 @@ def show(diagnosis: Diagnosis, console: Console, each: bool = False) -> None:
         line(f"note: {finding.text}")
     count = len(diagnosis.faults)
     found = f"{diagnosis.n_cases} cases, models: {', '.join(diagnosis.models) or 'none'}"
-    line(f"{count} fault{'s' * (count != 1)} to mend; {found}" if count else f"sound; {found}")
+    worst = (
+        f"{n} of {model} count as the worst" for (_, model), n in diagnosis.gathered.worst.items()
+    )
+    sound = ", but ".join(["sound", *worst])
+    line(f"{count} fault{'s' * (count != 1)} to mend; {found}" if count else f"{sound}; {found}")
     if len(faults) + len(notes) < len(diagnosis.findings):
         line("give --all to see each of those that are alike")

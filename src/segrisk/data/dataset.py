@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from segrisk.data.errors import DataError, unreadable
 from segrisk.files import real
 
 FILE = "dataset.json"
@@ -31,7 +32,7 @@ UNLABELLED = Labelling()
 
 def labelling(root: Path) -> Labelling:
     """The labels of a dataset.json, which name values (Decathlon) or have values (nnU-Net 2)."""
-    labels = read_json(root / FILE).get("labels")
+    labels = described(root).get("labels")
     regions, ignore = [], None
     for key, value in labels.items() if isinstance(labels, dict) else ():
         name, values = (value, key) if isinstance(value, str) else (key, value)
@@ -48,19 +49,19 @@ def labelling(root: Path) -> Labelling:
 
 def listed(root: Path, what: str) -> list[str]:
     """The files, `image` or `label`, of the training cases that a Decathlon set lists."""
-    entries = read_json(root / FILE).get("training")
+    entries = described(root).get("training")
     names = [e.get(what) if isinstance(e, dict) else None for e in _list(entries)]
     return [name for name in names if isinstance(name, str)]
 
 
 def is_listed(root: Path) -> bool:
     """Whether the set lists its files; nnU-Net 2 gives their number only."""
-    return bool(_list(read_json(root / FILE).get("training")))
+    return bool(_list(described(root).get("training")))
 
 
 def channel_names(root: Path) -> list[str]:
     """The names of the channels in their order, as either form has them."""
-    content = read_json(root / FILE)
+    content = described(root)
     names = content.get("channel_names", content.get("modality"))
     return [str(name) for name in names.values()] if isinstance(names, dict) else []
 
@@ -70,8 +71,25 @@ def leaves(root: Path, name: str) -> bool:
     return not real(root / name).is_relative_to(real(root))
 
 
+def described(root: Path) -> dict[str, Any]:
+    """What a folder's dataset.json holds; nothing without one. DataError for a broken one.
+
+    It says which values are a region and which are ignored, so scores without it are others.
+    """
+    path = root / FILE
+    if not path.exists():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error, "mend it, or remove it if masks hold one class") from error
+    if not isinstance(content, dict):
+        raise DataError([f"{path}: holds a {type(content).__name__}, not an object: mend it"])
+    return content
+
+
 def read_json(path: Path) -> dict[str, Any]:
-    """What a JSON file holds; nothing where it is absent or broken: it only adds names."""
+    """What a JSON file holds that is a memory only; nothing where it is absent or broken."""
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError):

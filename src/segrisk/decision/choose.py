@@ -1,7 +1,7 @@
 """Which rule to use: the threshold 0.5 stays unless another is shown to be better."""
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -19,11 +19,11 @@ class Candidate:
     """A rule on cases that it was not fitted on."""
 
     name: str
-    scores: np.ndarray
+    scores: np.ndarray = field(repr=False)
     """(cases,) the score of each, by the rule fitted on the other folds."""
     gain: Interval
     """Of the mean of score − score at 0.5, over cases that come in groups."""
-    by_fold: tuple[Fitted, ...]
+    by_fold: tuple[Fitted, ...] = field(repr=False)
     """Fitted on all folds but the one."""
     fitted: Fitted
     """Fitted on all cases: for new ones."""
@@ -38,7 +38,7 @@ class Choice:
     """0.5 first, then in the order in which they were given."""
     skipped: tuple[tuple[str, str], ...]
     """Rules that could not be fitted, each with the reason."""
-    fold_of: np.ndarray
+    fold_of: np.ndarray = field(repr=False)
     """(cases,)"""
 
 

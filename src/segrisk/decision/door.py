@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from segrisk.similarity import Similarity
+
 LARGEST_HALF = 0x3C00
 """The bits of 1.0 in float16; those of numbers in [0, 1] are the integers up to it, in order."""
 
@@ -60,6 +62,12 @@ def probabilities(values: Any, name: str = "p") -> np.ndarray:
             "logits (apply the sigmoid or softmax) or grey values (divide by their maximum)"
         )
     return p
+
+
+def expect_similarity(given: Any) -> None:
+    """TypeError unless this is a similarity itself: a name is not."""
+    if not isinstance(given, Similarity):
+        raise TypeError(f"give a similarity, such as segrisk.dice, got {given!r}")
 
 
 def pair(values: Any, target: Any) -> tuple[np.ndarray, np.ndarray]:

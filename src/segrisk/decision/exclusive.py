@@ -8,6 +8,9 @@ import numpy as np
 from segrisk.decision.door import as_kind_of, probabilities
 from segrisk.decision.rules import Fitted
 
+HALVES = 0.02
+"""How far from 1 probabilities may sum up to that were stored in 16 bits or as bytes."""
+
 
 def decide_exclusive(p: Any, fitted: Fitted | Sequence[Fitted]) -> Any:
     """The labels of classes that exclude each other: 0 is background, c the class of p[c].
@@ -31,14 +34,30 @@ def decide_exclusive(p: Any, fitted: Fitted | Sequence[Fitted]) -> Any:
             f"p has shape {values.shape}: give (C, *space), the background first and at least one "
             "class, or decide a single map by the rule itself"
         )
+    _check_sums(values)
     rules = list(fitted) if isinstance(fitted, Sequence) else [fitted] * classes
     if len(rules) != classes:
         raise ValueError(
             f"got {len(rules)} rules for {classes} classes: give one for each class but the "
             "background, or one for all"
         )
+    for rule in rules:
+        if not hasattr(rule, "decide"):
+            raise TypeError(f"{rule!r} is not fitted: give what its fit(cases) returns")
     claims = [rule.decide(own) for rule, own in zip(rules, values[1:], strict=True)]
     return as_kind_of(settle(values, claims), p)
+
+
+def _check_sums(values: np.ndarray) -> None:
+    """A batch in the place of the classes, or channels last, would be decided without a word."""
+    sums = values.sum(0, dtype=np.float32)
+    worst = float(sums.flat[np.argmax(np.abs(sums - 1))])
+    if abs(worst - 1) > HALVES:
+        raise ValueError(
+            f"p of shape {values.shape} sums up to {worst:.4g} over its first axis at a voxel, "
+            "not to 1: give (C, *space) of one image, after a softmax, the background first, and "
+            "decide the images of a batch one by one"
+        )
 
 
 def settle(values: np.ndarray, claims: Sequence[np.ndarray]) -> np.ndarray:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from segrisk.decision.calibration import Temperature, fit_temperature
-from segrisk.decision.door import above, as_kind_of, probabilities
+from segrisk.decision.door import above, as_kind_of, expect_similarity, probabilities
 from segrisk.decision.exact import Cut, best_cut, tversky_weights
 from segrisk.decision.presence import Presence, fit_presence
 from segrisk.decision.tally import LEVELS, Case, Tally, mean_scores, tallies
@@ -174,6 +174,9 @@ class TunedThreshold:
 
     similarity: Similarity
 
+    def __post_init__(self) -> None:
+        expect_similarity(self.similarity)
+
     @property
     def name(self) -> str:
         return f"tuned for {self.similarity.name}"
@@ -195,6 +198,9 @@ class ExactIndependent:
     """
 
     similarity: Similarity
+
+    def __post_init__(self) -> None:
+        expect_similarity(self.similarity)
 
     @property
     def name(self) -> str:

@@ -15,7 +15,7 @@ def as_classes(target: Tensor, logits: Tensor) -> Tensor:
 
     A float target (B, *space) or (B, 1, *space) of logits of several classes becomes int64; all
     others pass. ValueError for a label that is no whole number; on a GPU, where looking would
-    wait, it becomes one that is out of range, whose loss is NaN.
+    wait, and in a compiled graph it becomes one that is out of range, whose loss is NaN.
 
     >>> as_classes(torch.tensor([[[0.0, 2.0]]]), torch.zeros(1, 3, 2))
     tensor([[[0, 2]]])
@@ -24,7 +24,8 @@ def as_classes(target: Tensor, logits: Tensor) -> Tensor:
     if not (one_label and target.is_floating_point()):
         return target
     whole = target == target.round()
-    if target.device.type == "cpu" and not bool(whole.all()):
+    looks = target.device.type == "cpu" and not torch.compiler.is_compiling()
+    if looks and not bool(whole.all()):
         value = float(target[~whole].flatten()[0])
         raise ValueError(
             f"the target holds {value:.6g}, which is no label: resample labels by the nearest "
@@ -52,6 +53,8 @@ def overlap(name: str) -> Measure:
     Traceback (most recent call last):
     ValueError: no similarity is called 'jacard'; did you mean 'jaccard'?
     """
+    if not isinstance(name, str):
+        raise TypeError(f"give the name of a similarity as text, got {name!r}")
     if name not in SIMILARITIES:
         raise ValueError(f"no similarity is called '{name}'{nearest(name, SIMILARITIES)}")
     return MEASURES[name]

@@ -1,6 +1,6 @@
 """Losses and metrics as MONAI's engines, handlers and bundles call them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -18,9 +18,9 @@ class EngineLoss(nn.Module):
     MONAI's loaders give `MetaTensor`s, and one label for each voxel as a float (B, 1, *space):
     here they become plain tensors and integer classes. Labels that `AsDiscrete(to_onehot=C)` made,
     (B, C, *space), go to a loss with `activation="softmax"`, overlapping ones to one with
-    `activation="sigmoid"`. `loss` is a loss, or, for configuration files, its text and options as
-    in `segrisk.losses.registry.build_loss`. Errors: those of the loss, and labels that are no
-    whole numbers.
+    `activation="sigmoid"`; a list of outputs to a `DeepSupervision` of a loss. `loss` is a loss,
+    or, for configuration files, its text and options as in `segrisk.losses.registry.build_loss`.
+    Errors: those of the loss, and labels that are no whole numbers.
 
     >>> loss = EngineLoss("0.5*cross_entropy + soft_dice", pool="batch")
     >>> print(f"{loss(torch.zeros(1, 2, 2, 2), torch.ones(1, 1, 2, 2)):.4f}")
@@ -31,6 +31,11 @@ class EngineLoss(nn.Module):
         super().__init__()
         if isinstance(loss, str):
             loss = build_loss(loss, {name: str(value) for name, value in options.items()})
+        elif not callable(loss) or isinstance(loss, type):
+            raise TypeError(
+                f"a loss, or its name and options, is needed, got {loss!r}: an object, as "
+                "SoftDice(), not its class"
+            )
         elif options:
             raise ValueError(
                 f"options {sorted(options)} go with a loss that is given by its name: give them "
@@ -38,10 +43,16 @@ class EngineLoss(nn.Module):
             )
         self.loss = loss
 
-    def forward(self, input: Tensor, target: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        # MetaTensors would send every operation through Python, metadata and all.
-        logits, labels = (tensor.as_subclass(Tensor) for tensor in (input, target))
-        return self.loss(logits, as_classes(labels, logits), *args, **kwargs)
+    def forward(
+        self, input: Tensor | Sequence[Tensor], target: Tensor, *args: Any, **kwargs: Any
+    ) -> Tensor:
+        if isinstance(input, list | tuple):  # outputs at several resolutions
+            logits = [_plain(output) for output in input]
+            labels = as_classes(_plain(target), logits[0]) if logits else target
+        else:
+            logits = _plain(input)
+            labels = as_classes(_plain(target), logits)
+        return self.loss(logits, labels, *args, **kwargs)
 
 
 class OverlapMetric(CumulativeIterationMetric):
@@ -71,16 +82,38 @@ class OverlapMetric(CumulativeIterationMetric):
         get_not_nans: bool = False,
     ) -> None:
         super().__init__()
+        if not isinstance(include_background, bool):
+            raise ValueError(f"include_background is True or False, got {include_background!r}")
         self.measure, self.convention = overlap(similarity), convention_of(convention)
         self.include_background = include_background
+        self._classes: int | None = None
         self.reduction, self.get_not_nans = reduction, get_not_nans
+
+    def __call__(self, y_pred: Any, y: Any = None, **kwargs: Any) -> Any:
+        for name, given in (("y_pred", y_pred), ("y", y)):
+            if given is not None and not len(given):
+                raise ValueError(f"{name} holds no image")
+        if y is not None and len(y_pred) != len(y):
+            raise ValueError(f"y_pred holds {len(y_pred)} images and y {len(y)}")
+        return super().__call__(y_pred, y, **kwargs)
 
     def _compute_tensor(self, y_pred: Tensor, y: Tensor | None = None) -> Tensor:
         if y is None:
             raise ValueError("y, the reference, is missing: call metric(y_pred=..., y=...)")
-        prediction = _channels(y_pred.as_subclass(Tensor), "y_pred")
+        prediction = _channels(_plain(y_pred), "y_pred")
         classes = prediction.shape[1]
-        reference = y.as_subclass(Tensor)
+        if self._classes not in (None, classes):
+            raise ValueError(
+                f"y_pred has {classes} channels and had {self._classes} before: the "
+                "number of classes is one for all images"
+            )
+        self._classes = classes
+        reference = _plain(y)
+        if y.ndim == y_pred.ndim - 1:
+            raise ValueError(
+                f"y has shape {tuple(y.shape)} and y_pred {tuple(y_pred.shape)}: labels without a "
+                "channel get one by y[:, None], in a list by y[None]"
+            )
         if y.shape[1:2] == (1,) and classes > 1:
             reference = _one_hot(reference, classes)
         reference = _channels(reference, "y")
@@ -93,6 +126,10 @@ class OverlapMetric(CumulativeIterationMetric):
         values = scores(counts, self.measure, self.convention).float()
         return values if self.include_background or classes == 1 else values[:, 1:]
 
+    def reset(self) -> None:
+        super().reset()
+        self._classes = None
+
     def aggregate(self, reduction: str | None = None) -> Tensor | tuple[Tensor, Tensor]:
         """The scores of all calls since `reset`, of all processes, reduced as MONAI does."""
         buffer = self.get_buffer()
@@ -100,6 +137,11 @@ class OverlapMetric(CumulativeIterationMetric):
             raise ValueError("there is nothing to aggregate: call the metric on a batch first")
         reduced, present = do_metric_reduction(buffer, reduction or self.reduction)
         return (reduced, present) if self.get_not_nans else reduced
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    """Without the metadata of a `MetaTensor`, which sends every operation through Python."""
+    return tensor if type(tensor) is Tensor else tensor.as_subclass(Tensor)
 
 
 def _channels(tensor: Tensor, name: str) -> Tensor:

@@ -28,7 +28,7 @@ def masses(
     `squared` p·y, p(p − y), y(y − p). The first two agree on hard labels.
     """
     hard = relaxation == "product"
-    if hard and operators.serve(logits, labels, weight):
+    if hard and operators.serve(logits, labels, weight, activation):
         rows = _rows(logits, labels, weight, activation)
         table, bad = operators.masses(*rows, ignore)
         table = table.view(*logits.shape[:2], len(COLUMNS))
@@ -52,7 +52,7 @@ def error_histogram(
     it. Soft labels raise.
     """
     with torch.no_grad():
-        if operators.serve(logits, labels, weight):
+        if operators.serve(logits, labels, weight, activation):
             counts, bad = operators.error_histogram(
                 *_rows(logits, labels, weight, activation), ignore, levels
             )
@@ -78,7 +78,7 @@ def with_slopes(
 
     `slopes` (B, C, 2, levels) as `error_histogram` orders them.
     """
-    if operators.serve(logits, labels, weight):
+    if operators.serve(logits, labels, weight, activation):
         rows = _rows(logits, labels, weight, activation)
         tables = (value.detach(), slopes.detach().float())
         value, slopes = (part.reshape(*rows[0].shape[:2], *part.shape[2:]) for part in tables)
@@ -149,6 +149,12 @@ def refuse_bad_labels(result: Tensor, bad: Tensor, logits: Tensor, labels: Tenso
 
 def _complaint(count: int, logits: Tensor, labels: Tensor) -> str:
     low, high = labels.min().item(), labels.max().item()
+    if labels.ndim == 3 and low >= 0 and high <= 1:
+        return (
+            "the target's channels do not sum up to 1 at every voxel, as those of exclusive "
+            "classes do: use activation='sigmoid' for labels that overlap, and a mask for voxels "
+            "that count for nothing"
+        )
     if labels.ndim == 2:
         valid = f"classes 0 to {logits.shape[1] - 1}"
     else:

@@ -51,12 +51,14 @@ def compiled(device: torch.device) -> bool:
     )
 
 
-def serve(logits: Tensor, labels: Tensor, weight: Tensor | None) -> bool:
+def serve(logits: Tensor, labels: Tensor, weight: Tensor | None, activation: str) -> bool:
     """Whether the compiled kernels can take this input."""
     return (
         compiled(logits.device)
         and logits.dtype in DTYPES
         and not labels.is_floating_point()
+        # Under a softmax they take classes; one channel for each, of integers, is rare.
+        and (labels.ndim == 2 or activation == "sigmoid")
         and (weight is None or not weight.requires_grad)
     )
 

@@ -4,6 +4,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import log_softmax, softplus
 
+ROUNDED = 0.05
+"""How far from 1 soft labels of exclusive classes may sum up to: they are stored in 8 bits, say."""
+
 
 def accumulator(tensor: Tensor) -> torch.dtype:
     """What sums over voxels are kept in: float64 where the device has it."""
@@ -11,12 +14,13 @@ def accumulator(tensor: Tensor) -> torch.dtype:
 
 
 def dense(
-    logits: Tensor, labels: Tensor, weight: Tensor | None, ignore: int | None
+    logits: Tensor, labels: Tensor, weight: Tensor | None, ignore: int | None, activation: str
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Labels as y in [0, 1], the weight of every voxel, and how many labels are out of range.
 
     `labels` are classes (B, V), or (B, C, V) in [0, 1]; y and weight are (B, C or 1, V) in the
-    precision that is computed in.
+    precision that is computed in. Soft labels of exclusive classes that do not sum up to 1 are out
+    of range too.
     """
     precision = torch.promote_types(logits.dtype, torch.float32)
     exclusive = labels.ndim == 2
@@ -30,6 +34,9 @@ def dense(
         y = given.to(precision)
         outside = ~((y >= 0) & (y <= 1))
         y = torch.where(valid, y, 0)
+        if activation == "softmax":
+            apart = (y.sum(1, keepdim=True) - 1).abs() > ROUNDED
+            outside = outside | (apart & valid.all(1, keepdim=True))
     w = valid.to(precision)
     if weight is not None:
         w = w * weight.unsqueeze(1)
@@ -57,7 +64,7 @@ def masses(
     relaxation: str,
 ) -> tuple[Tensor, Tensor]:
     """The table (B, C, 6) and the number of labels that are out of range: see `dispatch.masses`."""
-    y, w, bad = dense(logits, labels, weight, ignore)
+    y, w, bad = dense(logits, labels, weight, ignore, activation)
     p, cost, cost_not = probabilities(logits, activation)
     if relaxation == "l1":
         tp, fp, fn = p.minimum(y), (p - y).clamp(min=0), (y - p).clamp(min=0)
@@ -101,7 +108,7 @@ def costs(
     logits: Tensor, labels: Tensor, weight: Tensor | None, ignore: int | None, activation: str
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Each voxel's and class's part of −log p_t, with y, weight and bad."""
-    y, w, bad = dense(logits, labels, weight, ignore)
+    y, w, bad = dense(logits, labels, weight, ignore, activation)
     _, cost, cost_not = probabilities(logits, activation)
     return y * cost + (1 - y) * cost_not, y, w.expand_as(y), bad
 
@@ -110,7 +117,7 @@ def errors(
     logits: Tensor, labels: Tensor, weight: Tensor | None, ignore: int | None, activation: str
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Each voxel's error |y − p|, or for hinge max(0, 1 − (2y − 1)·x), with y, weight and bad."""
-    y, w, bad = dense(logits, labels, weight, ignore)
+    y, w, bad = dense(logits, labels, weight, ignore, activation)
     if activation == "hinge":
         x = logits.to(y.dtype)
         e = (1 - (2 * y - 1) * x).clamp(min=0)

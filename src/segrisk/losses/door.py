@@ -61,6 +61,8 @@ def prepare(
 ) -> Batch:
     """Check shapes and types, or say what was given, what was expected, and what to do."""
     _check_logits(logits)
+    if not isinstance(target, Tensor):
+        raise TypeError(f"target must be a tensor, got {type(target).__name__}")
     for name, tensor in (("target", target), ("mask", mask), ("weight", weight)):
         if tensor is not None and tensor.device != logits.device:
             raise ValueError(
@@ -111,6 +113,13 @@ def check(
 
 
 def _check_logits(logits: Tensor) -> None:
+    if isinstance(logits, list | tuple):
+        raise TypeError(
+            f"logits are a {type(logits).__name__} of {len(logits)}: for outputs at several "
+            "resolutions wrap the loss, DeepSupervision(loss)"
+        )
+    if not isinstance(logits, Tensor):
+        raise TypeError(f"logits must be a tensor, got {type(logits).__name__}")
     if not logits.is_floating_point():
         raise ValueError(f"logits must be floating point, got {logits.dtype}")
     if logits.ndim < 3:
@@ -153,7 +162,8 @@ def _labels(
     if target.is_floating_point() or target.dtype == torch.bool:
         raise ValueError(
             f"a target with one label for each voxel must hold integer classes, got "
-            f"{target.dtype}: convert it with .long(), or give one channel for each class"
+            f"{target.dtype}: convert it with .long(), as segrisk.integrations.monai.EngineLoss "
+            "does, or give one channel for each class"
         )
     return "softmax", target.reshape(size, -1)
 

@@ -39,6 +39,8 @@ class Reduction:
         for name in [pool] if isinstance(pool, str) else pool:
             if name not in AXES:
                 raise ValueError(f"pool may name 'batch' and 'class', got {name!r}")
+        if not isinstance(background, bool):
+            raise ValueError(f"background must be True or False, got {background!r}")
         if isinstance(pool, str):
             raise ValueError(f"pool is a tuple of names, got {pool!r}: write ({pool!r},)")
         if empty not in {"penalise", "skip"}:

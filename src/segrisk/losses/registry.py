@@ -26,6 +26,9 @@ LOSSES: dict[str, type[Loss]] = {
 }
 """Losses by the names that a study file gives them."""
 
+ELSEWHERE = {"lovasz_jaccard": "lovasz_sigmoid", "lovasz_softmax": "lovasz_sigmoid"}
+"""What others call a registered loss: hints alone, for one loss has one name."""
+
 PAPER = ("cross_entropy", "weighted_cross_entropy", "soft_dice", "soft_jaccard", "lovasz_sigmoid")
 """The five losses that the paper compares."""
 
@@ -46,7 +49,8 @@ def find_loss(name: str) -> Callable[..., Any]:
     if name in LOSSES:
         return LOSSES[name]
     if ":" not in name:
-        raise LossError(f"unknown loss '{name}'{nearest(name, LOSSES)}")
+        hint = nearest(ELSEWHERE.get(name.lower(), name), LOSSES)
+        raise LossError(f"unknown loss '{name}'{hint}")
     try:
         return imported(name, "loss")
     except ValueError as error:

@@ -33,6 +33,8 @@ class DeepSupervision(nn.Module):
         weight: Tensor | None = None,
         annotated: Tensor | None = None,
     ) -> Tensor:
+        if isinstance(logits, Tensor) or not logits:
+            raise TypeError(_complaint(logits))
         weights = self.weights or [0.5**level for level in range(len(logits))]
         if len(weights) != len(logits):
             raise ValueError(f"{len(weights)} weights were given for {len(logits)} outputs")
@@ -46,6 +48,16 @@ class DeepSupervision(nn.Module):
                     resized["annotated"] = annotated
                 values.append(factor * self.loss(output, resize_nearest(target, space), **resized))
         return torch.stack(values).sum() / sum(weights)
+
+
+def _complaint(logits: Sequence[Tensor]) -> str:
+    if not isinstance(logits, Tensor):
+        return "logits hold no output: give at least one, (B, C, *space)"
+    return (
+        f"logits are one tensor of shape {tuple(logits.shape)}: give a list of outputs, finest "
+        "first. A network that stacks them, (B, outputs, C, *space) as MONAI's DynUNet does, is "
+        "taken apart by logits.unbind(1); in evaluation, which has one output, use the loss alone"
+    )
 
 
 def resize_nearest(labels: Tensor, space: Sequence[int]) -> Tensor:

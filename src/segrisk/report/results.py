@@ -146,6 +146,10 @@ class Effort:
     phases: Mapping[str, float] = field(default_factory=dict)
 
 
+Worst = Mapping[tuple[str, str], int]
+"""Of (task, model), how many cases count as the worst value, for there was nothing to score."""
+
+
 @dataclass(frozen=True)
 class Results:
     """Scores of several models on the same cases, and what is known about them.
@@ -171,6 +175,7 @@ class Results:
     arm_scores: ScoreFrame = field(default_factory=no_scores)
     """Of each arm, under its name."""
     notes: tuple[str, ...] = ()
+    worst: Worst = field(default_factory=dict)
     provenance: dict[str, Any] | None = None
     subject: Literal["loss", "model"] = "loss"
     """What is compared: losses, trained here, or models whose predictions were given."""

@@ -1,12 +1,8 @@
-"""Tables: built once from the summary, then rendered as Markdown, LaTeX, or for a terminal."""
+"""Tables: built once from the summary, then rendered as Markdown or LaTeX."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import rich.box
-import rich.table
-from rich.text import Text
 
 from segrisk.losses import PAPER
 from segrisk.report import captions
@@ -212,13 +208,15 @@ def _interval(block: Block, key: tuple[str, str, str]) -> str:
     return f"{_number(found.low, key[1])} to {_number(found.high, key[1])}"
 
 
-def markdown(table: Table) -> str:
-    """A table for Markdown; underlining, which Markdown lacks, as HTML."""
+def marked(cell: Cell) -> str:
+    """A cell with its marks as Markdown writes them; underlining, which it lacks, as HTML."""
+    text = f"<u>{cell.text}</u>" if cell.marks.underline else cell.text
+    text = f"*{text}*" if cell.marks.italic else text
+    return f"**{text}**" if cell.marks.bold else text
 
-    def cell(cell: Cell) -> str:
-        text = f"<u>{cell.text}</u>" if cell.marks.underline else cell.text
-        text = f"*{text}*" if cell.marks.italic else text
-        return f"**{text}**" if cell.marks.bold else text
+
+def markdown(table: Table) -> str:
+    """A table for Markdown."""
 
     def row(*texts: str) -> str:
         return "| " + " | ".join(texts) + " |"
@@ -229,7 +227,7 @@ def markdown(table: Table) -> str:
     for entry in table.rows:
         shown = entry.section if entry.section != section else ""
         section = entry.section
-        lines.append(row(_plain(shown), _plain(entry.label), *map(cell, entry.cells)))
+        lines.append(row(_plain(shown), _plain(entry.label), *map(marked, entry.cells)))
     return "\n".join([*lines, "", _plain(table.caption), ""])
 
 
@@ -287,34 +285,3 @@ def latex(table: Table) -> str:
         cells = [shown, row.label.translate(_LATEX), *map(cell, row.cells)]
         lines.append(" & ".join(cells) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
-
-
-def console_tables(summary: Summary) -> list[rich.table.Table]:
-    """All tables for the terminal, which can print the marks as they are."""
-    return [_console(table) for table in (*all_tables(summary), *ranking_tables(summary))]
-
-
-def _console(table: Table) -> rich.table.Table:
-    shown = rich.table.Table(
-        title=Text(table.title),
-        caption=Text(table.caption),
-        box=rich.box.SIMPLE_HEAD,
-        caption_justify="left",
-    )
-    shown.add_column("")
-    shown.add_column("dataset")
-    for name in table.columns:
-        shown.add_column(Text(name), justify="right")
-    section = ""
-    for row in table.rows:
-        first = row.section if row.section != section else ""
-        section = row.section
-        shown.add_row(
-            Text(first), Text(row.label), *(Text(c.text, _style(c.marks)) for c in row.cells)
-        )
-    return shown
-
-
-def _style(marks: Marks) -> str:
-    names = {"italic": marks.italic, "underline": marks.underline, "bold": marks.bold}
-    return " ".join(name for name, given in names.items() if given)

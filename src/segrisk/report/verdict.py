@@ -29,18 +29,21 @@ def _verdict(summary: Summary, task: TaskInfo) -> Verdict:
     metric = summary.primary
     best, *others = summary.ranked[task.name]
     mean = number(summary.by_loss.mean(task.name, metric.name, best.name), metric)
+    worst = _worst(summary, task)
     if not others:
         finding = f"{best.label} has a mean {metric.label}{over(task)} of {mean} on {task.name}."
-        return Verdict(task.name, finding, "With one model nothing is compared.")
+        return Verdict(task.name, finding + worst, "With one model nothing is compared.")
     pairs = summary.by_loss.of(task.name, metric.name)
     if metric.better == "zero":
         what = f"the mean of |{metric.label}|{over(task)}"
         finding = f"{best.label} is nearest to 0 on {task.name} in {what}."
-        return Verdict(task.name, finding, "No mean of it is better for its sign: see the tables.")
+        return Verdict(
+            task.name, finding + worst, "No mean of it is better for its sign: see the tables."
+        )
     own = {other.name: next(p for p in pairs if p.of(best.name, other.name)) for other in others}
     return Verdict(
         task.name,
-        _finding(summary, task, best, others, own, mean),
+        _finding(summary, task, best, others, own, mean) + worst,
         _limits(summary, task, best, others, own),
     )
 
@@ -79,7 +82,21 @@ def _finding(
         smallest = min(own[other.name].p_adjusted for other in others)
         claim = f"after correction it is not shown to be better than any ({p_text(smallest)})"
     what = f"mean {metric.label}{over(task)}"
+    if pair.effect.wins == pair.effect.losses == 0:
+        lead = f"as {second.label} has in every case: is one a copy of the other?"
+        return f"{best.label} has the best {what} on {task.name}, {mean}, {lead}"
     return f"{best.label} has the best {what} on {task.name}, {mean}, {lead}; {claim}."
+
+
+def _worst(summary: Summary, task: TaskInfo) -> str:
+    """That scores of nothing are among the means: with them a verdict may be of the gaps alone."""
+    counts = {
+        model: summary.results.worst.get((task.task, model.name), 0) for model in summary.models
+    }
+    gaps = [f"{n} of {task.n_cases} cases of {model.label}" for model, n in counts.items() if n]
+    if not gaps:
+        return ""
+    return f" But {listed(gaps)} had nothing to score and count as the worst value."
 
 
 def _limits(

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from segrisk.configuration import ConfigurationError, validate
 from segrisk.data.prepare import PreparedTask, load_prepared
-from segrisk.report.tables import console_tables
+from segrisk.report.terminal import show_summary
 from segrisk.report.write import PAGE, write_report
 from segrisk.statistics import no_group_means
 from segrisk.study.collect import collect
@@ -184,8 +184,7 @@ def _report(
     with console.status("testing and drawing"):
         summary = write_report(results, store.report, views)
         store.publish(store.report.name)
-    for table in console_tables(summary):
-        console.print(table)
+    show_summary(summary, console)
     also = f", and in {store.url}/{store.report.name}" if store.url else ""
     where = f"report: {store.report / PAGE}{also}"
     console.print(where, highlight=False, markup=False, soft_wrap=True)

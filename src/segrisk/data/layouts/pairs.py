@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from segrisk.data.dataset import FILE, channel_names, labelling, read_json
+from segrisk.data.dataset import FILE, channel_names, described, labelling
 from segrisk.data.errors import shown
 from segrisk.data.folder import Folder
 from segrisk.data.images import PICTURES, VOLUMES, is_volume, stem
@@ -62,7 +62,7 @@ def nnunet(folder: Folder) -> Found:
 
 
 def _description_faults(root: Path, found: Found) -> Iterator[str]:
-    content, names = read_json(root / FILE), channel_names(root)
+    content, names = described(root), channel_names(root)
     if not content:
         yield f"{root.name}: has no {FILE} that can be read: copy it again"
     ending = content.get("file_ending")

@@ -17,6 +17,8 @@ def spell(
     refused: Mapping[str, str],
 ) -> Loss:
     """The loss `name` of a library; each spelling has the signature that the library's loss has."""
+    if not isinstance(name, str):
+        raise TypeError(f"give the name of {library}'s loss as text, got {name!r}")
     if name in refused:
         raise ValueError(f"{library}'s {name} is not spelled here: {refused[name]}")
     if name not in spellings:
