@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from segrisk.processes import Died, Killed, mapped, together
+from segrisk.processes import Died, Killed, mapped, started, together
 
 
 def square(number):
@@ -51,6 +51,18 @@ def test_nothing_gives_nothing_and_no_worker_is_refused():
     assert mapped(square, [], 2, quiet) == []
     with pytest.raises(ValueError, match="there must be at least 1 worker, got 0"):
         mapped(square, [1], 0, quiet)
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="no masks of signals here")
+def test_ctrl_c_does_not_reach_a_process_that_is_just_starting():
+    pool = started(1)
+    future = pool.submit(square, 2)
+    for process in pool._processes.values():
+        for _ in range(20):  # while it imports
+            os.kill(process.pid, signal.SIGINT)
+            time.sleep(0.01)
+    assert future.result(timeout=60) == 4
+    pool.shutdown()
 
 
 def member(rank, folder, what):

@@ -117,6 +117,9 @@ def run(
         Path | None,
         typer.Option(metavar="FOLDER", help="Continue from finished cells of the same study."),
     ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Read and check the data, and train nothing.")
+    ] = False,
 ) -> None:
     """Run what is missing of a study, then write and print its report.
 
@@ -127,7 +130,15 @@ def run(
     with clear_errors("study"):
         from segrisk.study.run import run_study
 
-        ok = run_study(file, out, console=Console(), engine=engine, workers=workers, reuse=reuse)
+        ok = run_study(
+            file,
+            out,
+            console=Console(),
+            engine=engine,
+            workers=workers,
+            reuse=reuse,
+            check=check,
+        )
     raise typer.Exit(0 if ok else 1)
 
 

@@ -55,6 +55,10 @@ def _line(model: type[BaseModel], fault: Any) -> str:
         return f"unknown key '{place}'{nearest(parts[-1], known)}"
     if fault["type"] == "missing":
         return f"'{place}' is missing"
+    if fault["type"] in ("tuple_type", "list_type") and isinstance(
+        fault["input"], str | int | float
+    ):
+        return f"'{place}': a list is expected: write [{fault['input']}]"
     message = fault["msg"].removeprefix("Value error, ")
     given = f", got {fault['input']!r}" if isinstance(fault["input"], str | int | float) else ""
     return f"'{place}': {message}{given}" if place else message

@@ -10,6 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import connection, parent_process
+from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -29,6 +30,8 @@ def enter() -> None:
     """Prepare a fresh worker process."""
     # Ctrl-C reaches the whole process group; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_die_with_parent, daemon=True).start()
 
 
@@ -40,10 +43,28 @@ def _die_with_parent() -> None:
         os._exit(1)
 
 
+class _Deaf(SpawnProcess):
+    """A process that Ctrl-C does not reach while it still imports, before `enter` is called."""
+
+    def start(self) -> None:
+        if not hasattr(signal, "pthread_sigmask"):
+            super().start()
+            return
+        # A mask is inherited, and what comes meanwhile reaches this process afterwards.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            super().start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class _Spawning(SpawnContext):
+    Process = _Deaf
+
+
 def started(workers: int, initializer: Callable[[], None] = enter) -> ProcessPoolExecutor:
     """Worker processes, spawned, never forked: a fork after OpenMP has run dies inside it."""
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=initializer)
+    return ProcessPoolExecutor(workers, mp_context=_Spawning(), initializer=initializer)
 
 
 def end(*pools: ProcessPoolExecutor) -> None:

@@ -8,6 +8,7 @@ from concurrent.futures import Future
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from filelock import FileLock
 from PIL import Image
@@ -77,6 +78,12 @@ def changed(**changes):
         ({"tasks": TINY["tasks"]}, "study.yaml: 'name' is missing"),
         (changed(lossess=["soft_dice"]), "unknown key 'lossess'; did you mean 'losses'?"),
         (changed(losses=["soft_dise"]), "unknown loss 'soft_dise'; did you mean 'soft_dice'?"),
+        (changed(losses=["DiceLoss"]), "unknown loss 'DiceLoss'; did you mean 'soft_dice'?"),
+        (changed(losses="soft_dice"), "'losses': a list is expected: write [soft_dice]"),
+        (
+            changed(tasks={"a": {"phantom": "molar", "size": 16}}),
+            "'tasks.a.size': a list is expected: write [16]",
+        ),
         (changed(losses=[{"name": "x", "loss": "no_such:Loss"}]), "'no_such:Loss' cannot be impo"),
         (
             changed(losses=[{"name": "soft_dice", "parameters": {"smooth": 1}}]),
@@ -243,6 +250,17 @@ def spoil_index(folder):
     (folder / "index.csv").write_text(f"id,group\n{rows}\n")
 
 
+def strange_names(folder):
+    (folder / "images").rename(folder / "Bilder")
+    (folder / "labels").rename(folder / "Masken")
+
+
+def swapped(folder):
+    for path in [*(folder / "images").iterdir()]:
+        Image.open(path).save(folder / "labels" / f"{path.stem}.jpg")
+        (folder / "labels" / path.name).rename(path)
+
+
 def empty_masks(folder):
     for path in (folder / "labels").iterdir():
         Image.new("L", (16, 16)).save(path)
@@ -263,6 +281,9 @@ def empty_masks(folder):
         (spoil_index, "data/index.csv: has no row for c11"),
         (empty_masks, "data/labels: all masks are empty"),
         (lambda f: [p.unlink() for p in (f / "images").iterdir()], "data/images: is empty"),
+        (strange_names, "data: holds Bilder/, Masken/: rename the folder of images to images/ (or"),
+        (lambda f: (f / "Index.CSV").write_text("id,group\n"), "Index.CSV: rename it to index.csv"),
+        (swapped, "are images and masks in each other's folder?"),
     ],
 )
 def test_wrong_data_is_named_before_any_training(run, no_training, folder, spoil, text):
@@ -281,6 +302,44 @@ def test_after_the_fault_is_mended_the_same_command_goes_on(run, folder, tmp_pat
     monkeypatch.setattr("segrisk.study.engine.Engine.run", lambda self, cells: seen.extend(cells))
     run(changed(**FOLDERS))
     assert len(seen) == 6
+
+
+def test_data_can_be_checked_without_training(folder, no_training, tmp_path):
+    file = tmp_path / "study.yaml"
+    file.write_text(yaml.safe_dump(changed(**FOLDERS)))
+    arguments = ["study", "run", str(file), "--out", str(tmp_path / "out"), "--check"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0 and "sound: 6 of 6 cells are to run" in result.output
+    assert not (tmp_path / "out" / "study.json").exists()
+
+
+def test_what_may_mislead_is_said_before_any_training(run, folder, monkeypatch):
+    monkeypatch.setattr("segrisk.study.engine.Engine.run", lambda self, cells: None)
+    white = np.full((16, 16), 255, np.uint8)
+    white[0, 0] = 0
+    Image.fromarray(white).save(folder / "labels" / "c03.png")
+    _, output = run(changed(**FOLDERS))
+    assert "mine: every case is a group of its own: if a patient has several" in output
+    assert "mine: c03: more than three quarters is foreground" in output
+    assert "are not those of the last run" not in output
+    for name in ("images", "labels"):
+        (folder / name / "c03.png").unlink()
+    _, output = run(changed(**FOLDERS))
+    assert "note: mine: its cases are not those of the last run here" in output
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_there_is_named(run, no_training):
+    code, output = run(changed(device="cuda"))
+    assert code == 2 and "'device': cuda, but PyTorch" in output and "sees none here" in output
+
+
+def test_a_file_in_the_place_of_the_results_is_named(run, no_training, tmp_path):
+    (tmp_path / "out").write_text("mine")
+    code, output = run(TINY)
+    assert code == 2 and "out: is a file; give --out a folder" in output
+    code, output = run(TINY, out="out/below")
+    assert code == 2 and "out/below: cannot be written (not a directory)" in output
 
 
 def test_a_constant_image_is_a_warning(run, folder, monkeypatch):

@@ -217,7 +217,8 @@ def _labelling(*trees: MaskTree) -> tuple[Labelling, list[Finding]]:
 def _from_manifest(request: Request, report: Report) -> _Found:
     manifest = read_manifest(request.manifest, root=request.root, task=request.task)
     findings = [*manifest.findings, *_bad_names(manifest.models)]
-    if not request.groups and not manifest.grouped:
+    each_its_own = all(case.group == case.case for case in manifest.cases)
+    if not request.groups and (each_its_own or not manifest.grouped):
         findings.append(UNGROUPED)
     return _inspected(
         request, report, manifest.cases, manifest.models, UNLABELLED, manifest.images, findings

@@ -82,9 +82,8 @@ def cross_validation(
     if folds < 2:
         raise ValueError(f"cross-validation needs at least 2 folds, got {folds}")
     if count < folds:
-        raise DataError(
-            [f"{count} groups cannot fill {folds} folds: lower `folds` to {count} or less"]
-        )
+        advice = f"lower `folds` to {count} or less" if count > 1 else "two are the least"
+        raise DataError([f"{count} group{'s' * (count != 1)} cannot fill {folds} folds: {advice}"])
     test_part = partition(groups, fractions, folds, seed=seed)
     return [
         _split(groups, fractions, test_part == fold, fold, round(1 / validation), seed)

@@ -26,7 +26,19 @@ LOSSES: dict[str, type[Loss]] = {
 }
 """Losses by the names that a study file gives them."""
 
-ELSEWHERE = {"lovasz_jaccard": "lovasz_sigmoid", "lovasz_softmax": "lovasz_sigmoid"}
+ELSEWHERE = {
+    "lovasz_jaccard": "lovasz_sigmoid",
+    "lovasz_softmax": "lovasz_sigmoid",
+    "lovaszloss": "lovasz_sigmoid",
+    "diceloss": "soft_dice",
+    "jaccardloss": "soft_jaccard",
+    "iouloss": "soft_jaccard",
+    "tverskyloss": "soft_tversky",
+    "focalloss": "focal",
+    "bce": "cross_entropy",
+    "bcewithlogitsloss": "cross_entropy",
+    "crossentropyloss": "cross_entropy",
+}
 """What others call a registered loss: hints alone, for one loss has one name."""
 
 PAPER = ("cross_entropy", "weighted_cross_entropy", "soft_dice", "soft_jaccard", "lovasz_sigmoid")

@@ -7,15 +7,19 @@ from importlib.metadata import version
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from segrisk import __version__
 from segrisk.data.prepare import PreparedTask
 from segrisk.files import digest
 from segrisk.frames import Frame
+from segrisk.names import some
 from segrisk.report.results import Arm, CaseInfo, Effort, Model, Results, StatisticsPlan
 from segrisk.scores import ScoreFrame, no_scores, read_scores
 from segrisk.study.config import Study, statistics_digest
 from segrisk.study.plan import Cell
 from segrisk.study.store import Store
+from segrisk.study.task import Task
 
 
 def collect(
@@ -30,6 +34,7 @@ def collect(
     arms, decided, undecided = _arms(store, cells, complete)
     own = {name: study.tasks[name] for name in complete}
     declared = store.read()["declared_statistics"]
+    efforts = tuple(_effort(store, cell) for cell in done)
 
     def named(cells: Sequence[Cell], name: str) -> ScoreFrame:
         return _scores(store, cells, name).among("metric", study.statistics.metrics)
@@ -53,7 +58,7 @@ def collect(
         scores_by_dice=named(done, "scores_by_validation_dice.csv"),
         plan=StatisticsPlan(**study.statistics.model_dump()),
         post_hoc=declared != statistics_digest(study),
-        efforts=tuple(_effort(store, cell) for cell in done),
+        efforts=efforts,
         surrogates=_scores(store, done, "surrogates.csv"),
         arms=arms,
         arm_scores=named(decided, "scores.csv"),
@@ -65,7 +70,8 @@ def collect(
                 for name, task in study.tasks.items()
                 if task.exclude
             ),
-            *(note for name in study.tasks for note in _of_labels(name, tasks[name])),
+            *(n for name in study.tasks for n in of_data(name, study.tasks[name], tasks[name])),
+            *_unended(efforts),
             *(
                 f"{name} is left out: not every fold and seed of it is finished"
                 for name in undecided
@@ -116,8 +122,28 @@ def _note(task: str, unfinished: Sequence[Cell]) -> str:
     return f"{task} is left out: {count} of its trainings are not finished"
 
 
-def _of_labels(name: str, task: PreparedTask) -> Iterator[str]:
-    """What is to be known of labels that are not one known value for each voxel."""
+def _unended(efforts: Sequence[Effort]) -> Iterator[str]:
+    """Trainings that were cut off while they still became better."""
+    for task in dict.fromkeys(effort.task for effort in efforts):
+        own = [effort for effort in efforts if effort.task == task]
+        if cut := sum(effort.best_step_by_loss == effort.steps for effort in own):
+            yield (
+                f"{task}: {cut} of {len(own)} trainings were best in their last epoch: more epochs "
+                "(max_epochs) may change who wins"
+            )
+
+
+def of_data(name: str, given: Task, task: PreparedTask) -> Iterator[str]:
+    """What is to be known of cases and labels before scores of them are believed."""
+    if given.folder and all(entry.group == entry.id for entry in task.entries):
+        yield (
+            f"{name}: every case is a group of its own: if a patient has several, say which in "
+            "index.csv (id, group), or folds share patients and tests find too much"
+        )
+    fractions = np.array([entry.fraction for entry in task.entries])
+    if np.median(fractions) < 0.25 and (full := np.flatnonzero(fractions > 0.75)).size:
+        ids = some(task.entries[index].id for index in full)
+        yield f"{name}: {ids}: more than three quarters is foreground: is the mask inverted?"
     ignored = [entry.ignored for entry in task.entries if entry.ignored]
     if ignored:
         share = sum(ignored) / sum(prod(entry.shape) for entry in task.entries)

@@ -71,6 +71,16 @@ def local_pool(study: Study, workers: int | None) -> LocalPool:
     return LocalPool(workers or default_workers(study), _gpus_of_cells(study))
 
 
+def check_device(study: Study) -> None:
+    """ConfigurationError where the device that the study names is not here."""
+    there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+    if study.device in there and not there[study.device]():
+        raise ConfigurationError(
+            f"'device': {study.device}, but PyTorch {torch.__version__} sees none here: install "
+            "its build for your GPU, or leave `device` out"
+        )
+
+
 def default_workers(study: Study) -> int:
     """One worker for the GPUs of a cell, else as many as the processors carry with its threads."""
     device = resolve_device(study.device)

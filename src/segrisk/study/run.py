@@ -14,10 +14,10 @@ from segrisk.data.prepare import PreparedTask, load_prepared
 from segrisk.report.terminal import show_summary
 from segrisk.report.write import PAGE, write_report
 from segrisk.statistics import no_group_means
-from segrisk.study.collect import collect
+from segrisk.study.collect import collect, of_data
 from segrisk.study.config import Study
 from segrisk.study.engine import Engine, Pool, View, unwritable
-from segrisk.study.local import local_pool
+from segrisk.study.local import check_device, local_pool
 from segrisk.study.looking import views_of
 from segrisk.study.mirror import looked_at, opened_at
 from segrisk.study.plan import Cell, plan, prepare_tasks, restore
@@ -32,6 +32,10 @@ from segrisk.study.tracking import tracked
 from segrisk.study.view import LiveView, Views
 from segrisk.training.predict import mask_at, probabilities_at
 
+UNWRITABLE = {
+    errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.ENOTDIR,
+}  # fmt: skip
+
 
 def run_study(
     file: Path,
@@ -41,28 +45,47 @@ def run_study(
     engine: str | None = None,
     workers: int | None = None,
     reuse: Path | None = None,
+    check: bool = False,
 ) -> bool:
     """Run what is missing of the study in `file`, and report; False when a training failed.
 
-    `out` is a folder, or a URL of object storage.
+    `out` is a folder, or a URL of object storage. To `check` is to stop before the first training.
     """
     # A study may name a loss in a module beside it, or in the folder that it is run from.
     sys.path[:0] = [str(file.resolve().parent), str(Path.cwd())]
     study = load_study(file)
+    if chosen(study.engine, engine).name == "local":
+        check_device(study)
     try:
         with opened_at(out, study.name, partial(console.print, highlight=False)) as store:
             tasks, cells = _prepare(study, store, console)
             if reuse is not None:
                 console.print(f"taken over from {reuse}: {adopt(store, reuse, study.name)} cells")
+            if check:
+                left = len(store.missing(cells))
+                console.print(f"sound: {left} of {len(cells)} cells are to run", highlight=False)
+                return True
             store.send()
+            for name in _of_other_data(store, cells):
+                text = "its cases are not those of the last run here, whose report is replaced"
+                console.print(f"note: {name}: {text}", highlight=False)
             store.declare(study, cells)
             _train(study, store, cells, console, partial(_pool, study, engine, workers))
             _report(study, store, tasks, cells, console)
             return not any(store.failure(cell.key) for cell in cells)
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EACCES, errno.EPERM}:
+        if error.errno in UNWRITABLE:
             raise unwritable(out, error) from error
         raise
+
+
+def _of_other_data(store: Store, cells: Sequence[Cell]) -> list[str]:
+    """The tasks whose cases are not those that were recorded here last."""
+    if not (store.root / "study.json").exists():
+        return []
+    before = {cell["task"]: cell["data"] for cell in store.read()["cells"]}
+    now = {cell.task: cell.data.name for cell in cells}
+    return [task for task, data in now.items() if before.get(task, data) != data]
 
 
 def _pool(study: Study, engine: str | None, workers: int | None) -> Pool:
@@ -98,6 +121,8 @@ def _prepare(
             f"{_grids(study.tasks[name], task)}{_excluded(study.tasks[name])}",
             highlight=False,
         )
+        for note in of_data(name, study.tasks[name], task):
+            console.print(f"note: {note}", highlight=False, soft_wrap=True)
     return tasks, cells
 
 

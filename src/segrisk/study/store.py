@@ -302,6 +302,8 @@ def opened(root: Path, name: str) -> Iterator[Store]:
     """Open the store of study `name` at `root` for one run, made where it is not there yet."""
     store = Store(root)
     study = root / "study.json"
+    if root.exists() and not root.is_dir():
+        raise StoreError(f"{root}: is a file; give --out a folder")
     foreign = root.exists() and not study.exists() and _holds_more(root)
     if foreign:
         raise StoreError(

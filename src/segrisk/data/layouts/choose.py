@@ -90,18 +90,21 @@ def _format_faults(folder: Folder, cases: Collection[Files]) -> Iterator[str]:
         )
     lossy = [path for path in masks if path.suffix.lower() in (".jpg", ".jpeg")]
     if lossy and folder.threshold is None:
-        yield (
-            f"{some(shown(path) for path in lossy)}: JPEG changes label values: "
-            "save masks as PNG, or set `threshold: 127`"
-        )
+        text = f"{some(shown(path) for path in lossy)}: JPEG changes label values: "
+        images = {path.suffix.lower() for own in cases for path in own.images}
+        if len(lossy) == len(masks) and not images & {".jpg", ".jpeg"}:
+            text += "are images and masks in each other's folder? If not, "
+        yield f"{text}save masks as PNG, or set `threshold: 127`"
 
 
 def _groups(folder: Folder, found: Found) -> tuple[dict[str, str], list[str]]:
     """The group of each case where a file says it, and what is wrong with that file."""
     kept = sorted(found.ids - set(folder.exclude))
-    index = folder.path.resolve() / "index.csv"
+    root = folder.path.resolve()
+    index = root / "index.csv"
     if folder.groups is None and not index.exists():
-        return {}, []
+        named = [path.name for path in root.iterdir() if path.name.lower() == index.name]
+        return {}, [f"{root.name}/{name}: rename it to index.csv" for name in named]
     known = None if folder.groups else found.ids.union(folder.exclude)
     try:
         return dict(zip(kept, read_groups(folder.groups or index, kept, known), strict=True)), []

@@ -11,9 +11,10 @@ from segrisk.data.errors import shown
 from segrisk.data.folder import Folder
 from segrisk.data.images import PICTURES, VOLUMES, is_volume, stem
 from segrisk.data.layouts.found import Fault, Files, Found
+from segrisk.names import some
 
 CHANNEL = re.compile(r"(?P<id>.+)_(?P<channel>\d{4})")
-IMAGES = ("images", "image", "imgs", "img", "original", "radiographs", "jpegimages")
+IMAGES = ("images", "image", "imgs", "img", "original", "radiographs", "jpegimages", "frames")
 MASKS = (
     "masks", "mask", "labels", "ground truth", "ground_truth", "groundtruth", "gt",
     "annotations", "segmentation", "segmentations",
@@ -36,9 +37,19 @@ def is_task(root: Path) -> bool:
 def task(folder: Folder) -> Found:
     """`images/` and `labels/`."""
     root = folder.path.resolve()
+    if not (root / "images").is_dir() and not (root / "labels").is_dir():
+        return Found(faults=(Fault(_no_folders(root)),))
     if faults := tuple(Fault(text) for text in _folder_faults(root, "images", "labels")):
         return Found(faults=faults)
     return _paired(folder, root / "images", root / "labels")
+
+
+def _no_folders(root: Path) -> str:
+    there = some(sorted(path.name + "/" for path in root.iterdir() if path.is_dir())) or "no folder"
+    return (
+        f"{root.name}: holds {there}: rename the folder of images to images/ (or "
+        f"{', '.join(IMAGES[1:])}) and that of masks to labels/ (or {', '.join(MASKS)})"
+    )
 
 
 # nnU-Net.
@@ -98,8 +109,7 @@ def pictures(folder: Folder) -> Found:
     root = folder.path.resolve()
     folders = _picture_folders(root)
     if not folders:
-        named = "images/ and masks/, Original/ and Ground Truth/, Images/ and Segmentation1/ …"
-        return Found(faults=(Fault(f"{root.name}: has no two folders such as {named}: add them"),))
+        return Found(faults=(Fault(_no_folders(root)),))
     images, *masks = folders
     first, *others = (_paired(folder, images, own, _plain) for own in masks)
     files = {own.id: own for own in first.files}
