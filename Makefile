@@ -12,7 +12,7 @@ study: $(READY)
 	$(BIN)/segrisk study run studies/quick.yaml --out results/quick
 
 test: $(READY)
-	$(BIN)/python -m pytest -m "not slow" --numprocesses auto --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" --numprocesses auto --dist worksteal
 
 test-all: $(READY)
 	$(BIN)/python -m pytest
