@@ -7,7 +7,9 @@ import os
 import pytest
 
 from segrisk.configuration import validate
+from segrisk.report.results import Effort
 from segrisk.study import plan as planning
+from segrisk.study.collect import _unended
 from segrisk.study.config import Study
 from segrisk.study.local import default_workers
 from segrisk.study.plan import plan, prepare_tasks
@@ -84,3 +86,10 @@ def test_every_training_says_where_its_time_went(finished):
         rows = list(csv.DictReader(file))
     assert len(rows) == 4 and all(float(row["backward_seconds"]) > 0 for row in rows)
     assert "Where the time went on molar" in (out / "report" / "report.html").read_text()
+
+
+def test_trainings_that_were_cut_off_are_counted():
+    best = {"t": (9, 3, 9), "u": (3, 3)}
+    efforts = [Effort(task, "m", 0, 0, 9, at, at, 1.0) for task in best for at in best[task]]
+    (note,) = _unended(efforts)
+    assert note.startswith("t: 2 of 3 trainings were best in their last epoch")
