@@ -191,7 +191,7 @@ BAD = {
         OVERLAP,
         {"softmax-overlap", "smoothing-both"},
     ),
-    "softmax dice of ours": (SoftDice(activation="softmax"), OVERLAP, {"softmax-overlap"}),
+    "softmax dice of ours": (SoftDice(activation="softmax"), OVERLAP, {"refused"}),
     "no activation": (monai.DiceLoss(), Use(), {"not-logits"}),
     "a score": (lambda x, y: 1 - SoftDice()(x, y), Use(), {"backwards"}),
     "activation not said": (SoftDice(), OVERLAP, {"refused"}),

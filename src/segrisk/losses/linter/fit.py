@@ -70,6 +70,8 @@ def fit_loss(probe: Probe) -> Fit | None:
     if not torch.isfinite(values).all():
         return None
     activation = _activation(probe)
+    if activation == "softmax" and probe.use.labels == "overlapping":
+        return None  # a trap, and no loss here takes it
     batches = [prepare(x, y, activation=activation) for x in predictions]
     ce = _column(CrossEntropy(), batches)
     fits = [_fit(values, ce, ratio, _column(ratio, batches)) for ratio in candidates(probe.use)]
