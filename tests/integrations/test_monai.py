@@ -153,8 +153,13 @@ def test_outputs_at_several_resolutions_go_to_deep_supervision():
     assert torch.equal(theirs, loss(outputs, labels))
     with pytest.raises(TypeError, match="wrap the loss, DeepSupervision"):
         EngineLoss(SoftDice())(outputs, labels)
-    with pytest.raises(TypeError, match="DynUNet"):  # its channels are not its outputs
-        loss(torch.stack(outputs[:1] * 3, 1), labels)
+    stacked = torch.stack([logits, 2 * logits], 1)  # of DynUNet, whose channels are not its outputs
+    assert torch.equal(EngineLoss(loss)(stacked, labels), loss([logits, 2 * logits], labels))
+    assert torch.equal(EngineLoss(loss)(logits, labels), loss([logits], labels))
+    with pytest.raises(TypeError, match="DynUNet"):
+        loss(stacked, labels)
+    with pytest.raises(ValueError, match="finest first"):
+        loss(outputs[::-1], labels)
     with pytest.raises(TypeError, match="hold no output"):
         EngineLoss(loss)([], labels)
 
@@ -176,7 +181,7 @@ def test_no_image_is_lost_between_lists():
     logits, labels = batch()
     metric = OverlapMetric()
     masks, references = list(one_hot(logits.argmax(1, keepdim=True))), list(one_hot(labels))
-    with pytest.raises(ValueError, match="y_pred holds 3 images and y 2"):
+    with pytest.raises(ValueError, match="y_pred and y hold 3 and 2 images"):
         metric(y_pred=masks, y=references[:2])
     with pytest.raises(ValueError, match="y_pred holds no image"):
         metric(y_pred=[], y=[])

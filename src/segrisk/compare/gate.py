@@ -29,7 +29,7 @@ def pair(
     findings += _nothing_shared(reference, models)
     if any(finding.kind == "input" for finding in findings):
         return [], findings
-    findings += _lost_folds(models)
+    findings += _lost_folds(models, request)
     if absent:
         findings.append(_unpredicted(sorted(absent), len(reference.by_case), request))
     left_out = absent if request.unpredicted == "leave-out" else set()
@@ -58,7 +58,7 @@ def _nothing_shared(reference: MaskTree, models: Mapping[str, MaskTree]) -> Iter
             yield Finding("input", nothing_shared(a, b))
 
 
-def _lost_folds(models: Mapping[str, MaskTree]) -> Iterator[Finding]:
+def _lost_folds(models: Mapping[str, MaskTree], request: Request) -> Iterator[Finding]:
     """Whole folds that one model lacks were rather not trained, or not copied, than failed."""
     folds = {model: {f.fold for f in tree.files} - {None} for model, tree in models.items()}
     every = set[int]().union(*folds.values())
@@ -66,7 +66,8 @@ def _lost_folds(models: Mapping[str, MaskTree]) -> Iterator[Finding]:
         if own and (lost := sorted(every - own)):
             what = "fold" if len(lost) == 1 else "folds"
             text = f"{model}: has no {what} {some(map(str, lost))}, which others have: copy it, or"
-            yield note("input", f"{text} compare the folds that all have")
+            text = f"{text} remove its cases from all models and give --unpredicted leave-out"
+            yield Finding("missing", text, stops=request.missing == "refuse")
 
 
 def _duplicates(owner: str, tree: MaskTree) -> Iterator[Finding]:

@@ -82,7 +82,7 @@ def described(root: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
-        raise unreadable(path, error, "mend it, or remove it if masks hold one class") from error
+        raise unreadable(path, error, "mend it") from error
     if not isinstance(content, dict):
         raise DataError([f"{path}: holds a {type(content).__name__}, not an object: mend it"])
     return content

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from segrisk.integrations.hard import as_classes, convention_of, masses, overlap, scores
 from segrisk.losses.registry import build_loss
+from segrisk.losses.supervision import DeepSupervision
 
 
 class EngineLoss(nn.Module):
@@ -18,7 +19,8 @@ class EngineLoss(nn.Module):
     MONAI's loaders give `MetaTensor`s, and one label for each voxel as a float (B, 1, *space):
     here they become plain tensors and integer classes. Labels that `AsDiscrete(to_onehot=C)` made,
     (B, C, *space), go to a loss with `activation="softmax"`, overlapping ones to one with
-    `activation="sigmoid"`; a list of outputs to a `DeepSupervision` of a loss. `loss` is a loss,
+    `activation="sigmoid"`; outputs at several resolutions, a list or stacked as
+    DynUNet's, to a `DeepSupervision` of a loss. `loss` is a loss,
     or, for configuration files, its text and options as in `segrisk.losses.registry.build_loss`.
     Errors: those of the loss, and labels that are no whole numbers.
 
@@ -46,7 +48,10 @@ class EngineLoss(nn.Module):
     def forward(
         self, input: Tensor | Sequence[Tensor], target: Tensor, *args: Any, **kwargs: Any
     ) -> Tensor:
-        if isinstance(input, list | tuple):  # outputs at several resolutions
+        if isinstance(self.loss, DeepSupervision) and isinstance(input, Tensor):
+            # As DynUNet has them: stacked in training, and one alone in evaluation.
+            input = input.unbind(1) if input.ndim > target.ndim else [input]
+        if isinstance(input, list | tuple):
             logits = [_plain(output) for output in input]
             labels = as_classes(_plain(target), logits[0]) if logits else target
         else:
@@ -94,7 +99,7 @@ class OverlapMetric(CumulativeIterationMetric):
             if given is not None and not len(given):
                 raise ValueError(f"{name} holds no image")
         if y is not None and len(y_pred) != len(y):
-            raise ValueError(f"y_pred holds {len(y_pred)} images and y {len(y)}")
+            raise ValueError(f"y_pred and y hold {len(y_pred)} and {len(y)} images")
         return super().__call__(y_pred, y, **kwargs)
 
     def _compute_tensor(self, y_pred: Tensor, y: Tensor | None = None) -> Tensor:

@@ -27,8 +27,8 @@ LOSSES: dict[str, type[Loss]] = {
 """Losses by the names that a study file gives them."""
 
 ELSEWHERE = {
-    "lovasz_jaccard": "lovasz_sigmoid",
-    "lovasz_softmax": "lovasz_sigmoid",
+    "lovaszjaccard": "lovasz_sigmoid",
+    "lovaszsoftmax": "lovasz_sigmoid",
     "lovaszloss": "lovasz_sigmoid",
     "diceloss": "soft_dice",
     "jaccardloss": "soft_jaccard",
@@ -39,7 +39,7 @@ ELSEWHERE = {
     "bcewithlogitsloss": "cross_entropy",
     "crossentropyloss": "cross_entropy",
 }
-"""What others call a registered loss: hints alone, for one loss has one name."""
+"""What others call a registered loss, without case and _: hints, for one loss has one name."""
 
 PAPER = ("cross_entropy", "weighted_cross_entropy", "soft_dice", "soft_jaccard", "lovasz_sigmoid")
 """The five losses that the paper compares."""
@@ -61,7 +61,7 @@ def find_loss(name: str) -> Callable[..., Any]:
     if name in LOSSES:
         return LOSSES[name]
     if ":" not in name:
-        hint = nearest(ELSEWHERE.get(name.lower(), name), LOSSES)
+        hint = nearest(ELSEWHERE.get(name.lower().replace("_", ""), name), LOSSES)
         raise LossError(f"unknown loss '{name}'{hint}")
     try:
         return imported(name, "loss")

@@ -35,6 +35,9 @@ class DeepSupervision(nn.Module):
     ) -> Tensor:
         if isinstance(logits, Tensor) or not logits:
             raise TypeError(_complaint(logits))
+        sizes = [output.shape[2:].numel() for output in logits]
+        if sizes != sorted(sizes, reverse=True):
+            raise ValueError(f"outputs of {sizes} voxels: give them finest first")
         weights = self.weights or [0.5**level for level in range(len(logits))]
         if len(weights) != len(logits):
             raise ValueError(f"{len(weights)} weights were given for {len(logits)} outputs")

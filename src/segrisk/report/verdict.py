@@ -32,18 +32,18 @@ def _verdict(summary: Summary, task: TaskInfo) -> Verdict:
     worst = _worst(summary, task)
     if not others:
         finding = f"{best.label} has a mean {metric.label}{over(task)} of {mean} on {task.name}."
-        return Verdict(task.name, finding + worst, "With one model nothing is compared.")
+        return Verdict(task.name, worst + finding, "With one model nothing is compared.")
     pairs = summary.by_loss.of(task.name, metric.name)
     if metric.better == "zero":
         what = f"the mean of |{metric.label}|{over(task)}"
         finding = f"{best.label} is nearest to 0 on {task.name} in {what}."
         return Verdict(
-            task.name, finding + worst, "No mean of it is better for its sign: see the tables."
+            task.name, worst + finding, "No mean of it is better for its sign: see the tables."
         )
     own = {other.name: next(p for p in pairs if p.of(best.name, other.name)) for other in others}
     return Verdict(
         task.name,
-        _finding(summary, task, best, others, own, mean) + worst,
+        worst + _finding(summary, task, best, others, own, mean),
         _limits(summary, task, best, others, own),
     )
 
@@ -96,7 +96,7 @@ def _worst(summary: Summary, task: TaskInfo) -> str:
     gaps = [f"{n} of {task.n_cases} cases of {model.label}" for model, n in counts.items() if n]
     if not gaps:
         return ""
-    return f" But {listed(gaps)} had nothing to score and count as the worst value."
+    return f"{listed(gaps)} had nothing to score and count as the worst value. So counted, "
 
 
 def _limits(
@@ -124,7 +124,7 @@ def _limits(
         parts.append(f"below {GROUPS_FOR_EQUIVALENCE} groups nothing is claimed to be the same")
     if cannot:
         parts.append(cannot)
-    gaps = [own[o.name].detectable for o in others if own[o.name].detectable is not None]
+    gaps = [own[other.name].detectable for other in others if own[other.name].detectable]
     if gaps and not cannot:
         unit = f" {metric.unit}" if metric.unit else ""
         parts.append(
