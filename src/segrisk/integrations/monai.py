@@ -19,10 +19,10 @@ class EngineLoss(nn.Module):
     MONAI's loaders give `MetaTensor`s, and one label for each voxel as a float (B, 1, *space):
     here they become plain tensors and integer classes. Labels that `AsDiscrete(to_onehot=C)` made,
     (B, C, *space), go to a loss with `activation="softmax"`, overlapping ones to one with
-    `activation="sigmoid"`; outputs at several resolutions, a list or stacked as
-    DynUNet's, to a `DeepSupervision` of a loss. `loss` is a loss,
-    or, for configuration files, its text and options as in `segrisk.losses.registry.build_loss`.
-    Errors: those of the loss, and labels that are no whole numbers.
+    `activation="sigmoid"`; outputs at several resolutions, a list or stacked as DynUNet's, to a
+    `DeepSupervision` of a loss. `loss` is a loss, or, for configuration files, its text and options
+    as in `segrisk.losses.registry.build_loss`. Errors: those of the loss, and labels that are no
+    whole numbers.
 
     >>> loss = EngineLoss("0.5*cross_entropy + soft_dice", pool="batch")
     >>> print(f"{loss(torch.zeros(1, 2, 2, 2), torch.ones(1, 1, 2, 2)):.4f}")
