@@ -18,4 +18,6 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(2)
+    except KeyboardInterrupt:  # nothing has begun yet
+        sys.exit(130)
     app()

@@ -58,9 +58,15 @@ def _line(model: type[BaseModel], fault: Any) -> str:
     if fault["type"] in ("tuple_type", "list_type") and isinstance(
         fault["input"], str | int | float
     ):
-        return f"'{place}': a list is expected: write [{fault['input']}]"
+        once = str(fault["input"])
+        written = f"{once}, {once}" if parts[-1] == "size" else once
+        return f"'{place}': a list is expected: write [{written}]"
     message = fault["msg"].removeprefix("Value error, ")
-    given = f", got {fault['input']!r}" if isinstance(fault["input"], str | int | float) else ""
+    given = ""
+    if isinstance(fault["input"], int | float) or (
+        isinstance(fault["input"], str) and repr(fault["input"]) not in message
+    ):
+        given = f", got {fault['input']!r}"
     return f"'{place}': {message}{given}" if place else message
 
 

@@ -82,7 +82,7 @@ def changed(**changes):
         (changed(losses="soft_dice"), "'losses': a list is expected: write [soft_dice]"),
         (
             changed(tasks={"a": {"phantom": "molar", "size": 16}}),
-            "'tasks.a.size': a list is expected: write [16]",
+            "'tasks.a.size': a list is expected: write [16, 16]",
         ),
         (changed(losses=[{"name": "x", "loss": "no_such:Loss"}]), "'no_such:Loss' cannot be impo"),
         (

@@ -61,14 +61,14 @@ def run_study(
             tasks, cells = _prepare(study, store, console)
             if reuse is not None:
                 console.print(f"taken over from {reuse}: {adopt(store, reuse, study.name)} cells")
+            for name in _of_other_data(store, cells):
+                text = "its cases are not those of the last run here, whose report is replaced"
+                console.print(f"note: {name}: {text}", highlight=False)
             if check:
                 left = len(store.missing(cells))
                 console.print(f"sound: {left} of {len(cells)} cells are to run", highlight=False)
                 return True
             store.send()
-            for name in _of_other_data(store, cells):
-                text = "its cases are not those of the last run here, whose report is replaced"
-                console.print(f"note: {name}: {text}", highlight=False)
             store.declare(study, cells)
             _train(study, store, cells, console, partial(_pool, study, engine, workers))
             _report(study, store, tasks, cells, console)
