@@ -150,3 +150,14 @@ def test_a_forked_child_takes_the_reference():
         os._exit(0 if same else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert float(SoftDice()(logits, target)) == expected
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64])
+@pytest.mark.parametrize("loss", [SoftDice, CrossEntropy, LovaszJaccard])
+def test_one_channel_of_integers_for_each_class_is_as_good_as_its_number(loss, dtype):
+    logits, target = case(3, trained=False, voxels=3000)
+    channels = torch.nn.functional.one_hot(target, 3).movedim(-1, 1).to(dtype)
+    value, gradient = both(loss(activation="softmax"), logits, channels)
+    expected, right = both(loss(), logits, target)
+    assert value == pytest.approx(expected, rel=1e-5)
+    assert torch.allclose(gradient, right, rtol=1e-3, atol=1e-8)
