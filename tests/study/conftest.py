@@ -1,12 +1,16 @@
 """What the tests of studies share."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
+from typer.testing import CliRunner
 
-from tiny_study import TINY, command, environment
+from segrisk.commands import app
+from tiny_study import TINY
 
 
 @pytest.fixture
@@ -23,11 +27,22 @@ def write(tmp_path):
 
 @pytest.fixture(scope="session")
 def segrisk():
-    """Run the command line in a process of its own."""
+    """Run the command line, here: a process of its own would first import PyTorch and MONAI."""
 
     def run(*arguments) -> subprocess.CompletedProcess:
-        return subprocess.run(
-            command(*arguments), capture_output=True, text=True, env=environment(), timeout=300
+        path, threads = list(sys.path), torch.get_num_threads()
+        try:
+            result = CliRunner(env={"COLUMNS": "200", "NO_COLOR": "1"}).invoke(
+                app, list(map(str, arguments))
+            )
+        finally:
+            sys.path[:] = path  # a run adds the study's folder
+            sys.modules.pop("mine", None)  # where another study may have another `mine.py`
+            torch.set_num_threads(threads)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return subprocess.CompletedProcess(
+            arguments, result.exit_code, result.stdout, result.stderr
         )
 
     return run

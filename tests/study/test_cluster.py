@@ -23,14 +23,20 @@ def same_scores(out, finished):
     return [n for n in SCORES if (out / "report" / n).read_bytes() == (expected / n).read_bytes()]
 
 
-def test_one_node_gives_the_bytes_of_the_local_engine(finished, tmp_path, segrisk):
+def test_one_node_gives_the_bytes_of_the_local_engine(finished, tmp_path):
     # A loss beside the study file is found by Ray's workers as well.
     (tmp_path / "mine.py").write_text("def plain(logits, target):\n    raise RuntimeError('no')\n")
     losses = [*TINY["losses"], {"name": "mine", "loss": "mine:plain"}]
     file, out = tmp_path / "study.yaml", tmp_path / "out"
     engine = {"name": "ray", "address": "local", "workers": 2, "resources": {"cpus": 0.5}}
     file.write_text(yaml.safe_dump({**TINY, "losses": losses, "engine": engine}))
-    result = segrisk("study", "run", file, "--out", out)
+    result = subprocess.run(
+        command("study", "run", file, "--out", out),
+        capture_output=True,
+        text=True,
+        env=environment(),
+        timeout=300,
+    )
     assert "0 of 8 cells need no training, 8 do; 2 at a time" in result.stdout, result.stderr
     assert "failed  molar fold 1 seed 0 mine: RuntimeError: no" in result.stdout
     expected = finished[0] / "out"
