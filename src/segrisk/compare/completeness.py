@@ -105,9 +105,12 @@ def _not_common(scores: ScoreFrame) -> Iterator[Finding]:
 
 def _nothing_shared(scores: ScoreFrame) -> Iterator[Finding]:
     """Models of other cases, as of unlike folds, would each be the worst on the other's."""
-    for (a, own), (b, others) in itertools.combinations(_by_model(scores, "case").items(), 2):
-        if own.isdisjoint(others):
-            yield Finding("table", nothing_shared(a, b))
+    models, cases = scores.text("model"), scores.text("case")
+    has = np.zeros((len(models.names), len(cases.names)), dtype=bool)
+    has[models.codes, cases.codes] = True
+    for a, b in itertools.combinations(np.flatnonzero(has.any(axis=1)).tolist(), 2):
+        if not (has[a] & has[b]).any():
+            yield Finding("table", nothing_shared(models.names[a], models.names[b]))
 
 
 def _out_of_range(scores: ScoreFrame) -> Iterator[Finding]:
