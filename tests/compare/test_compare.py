@@ -217,8 +217,10 @@ def test_a_second_run_measures_nothing_again(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "segrisk.compare.measure.count_pairs", lambda *_: pytest.fail("measured again")
     )
+    (tmp_path / "out/.unfinished-x").mkdir()  # as a kill in the midst of a report leaves it
     run(tmp_path / "out", **folders(tmp_path, "A", "B"))
     assert (tmp_path / "out/scores.csv").read_bytes() == before
+    assert not (tmp_path / "out/.unfinished-x").exists()
 
 
 def test_another_convention_is_printed_and_leaves_the_same_cases_out_for_all(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -20,7 +21,7 @@ from segrisk.compare.request import refuse_if, some
 from segrisk.compare.show import progress
 from segrisk.compare.tables import KINDS
 from segrisk.data.errors import DataError
-from segrisk.files import digest, write_json
+from segrisk.files import UNFINISHED, digest, write_json
 from segrisk.frames import Frame
 from segrisk.metrics import CONVENTIONS
 from segrisk.report.complete import Cases
@@ -62,7 +63,7 @@ def run_comparison(comparison: Comparison, console: Console) -> Summary:
 
 
 def _check_folder(out: Path) -> None:
-    """The folder can be written, and nobody's files are written over."""
+    """The folder can be written, nobody's files are written over, and what a kill left goes."""
     there = next(path for path in (out, *out.absolute().parents) if path.exists())
     if not there.is_dir():
         raise DataError([f"{there}: is a file: give --out a folder"])
@@ -72,6 +73,8 @@ def _check_folder(out: Path) -> None:
         raise DataError(
             [f"{out}: is not empty and holds no comparison: give --out a new or empty folder"]
         )
+    for left in out.glob(f"{UNFINISHED}*"):  # by a kill in the midst of a report
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _declare(comparison: Comparison, what: dict[str, Any]) -> bool:
