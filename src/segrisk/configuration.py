@@ -62,11 +62,9 @@ def _line(model: type[BaseModel], fault: Any) -> str:
         written = f"{once}, {once}" if parts[-1] == "size" else once
         return f"'{place}': a list is expected: write [{written}]"
     message = fault["msg"].removeprefix("Value error, ")
-    given = ""
-    if isinstance(fault["input"], int | float) or (
-        isinstance(fault["input"], str) and repr(fault["input"]) not in message
-    ):
-        given = f", got {fault['input']!r}"
+    value = fault["input"]
+    is_told = isinstance(value, str) and repr(value) in message
+    given = f", got {value!r}" if isinstance(value, str | int | float) and not is_told else ""
     return f"'{place}': {message}{given}" if place else message
 
 

@@ -138,6 +138,8 @@ def test_a_fold_that_one_model_lacks_is_named(tmp_path):
     found = gather(Request(reference=reference, models=(("A", one), ("B", two))))
     assert any(note.startswith("B: has no folds 1, 2, which others have") for note in found.notes)
     assert found.worst == {("D", "B"): 2}
+    strict = Request(reference=reference, models=(("A", one), ("B", two)), missing="refuse")
+    assert any("B: has no folds 1, 2" in text for text in faults(strict))
 
 
 def test_models_of_unlike_cases_are_refused(tmp_path):

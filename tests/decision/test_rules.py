@@ -319,6 +319,23 @@ def test_exclusive_classes_refuse_other_shapes():
         decide_exclusive(np.ones((1, 4)), Threshold(0.5))
 
 
+def test_a_batch_or_channels_last_are_not_taken_for_classes():
+    p = torch.softmax(torch.randn(4, 3, 5, 6, generator=torch.manual_seed(0)), 1)
+    for wrong in (p, p[0].movedim(0, -1)):
+        with pytest.raises(ValueError, match="over its first axis at a voxel, not to 1"):
+            decide_exclusive(wrong, Threshold(0.5))
+    stored = (p[0] * 255).round().to(torch.uint8).float() / 255  # as bytes they are near enough
+    assert decide_exclusive(stored, Threshold(0.5)).shape == (5, 6)
+
+
+def test_what_is_no_similarity_or_not_fitted_is_said():
+    for rule in (TunedThreshold, ExactIndependent, Hurdle, Exact):
+        with pytest.raises(TypeError, match=r"give a similarity, .* got 'dice'"):
+            rule("dice")
+    with pytest.raises(TypeError, match=r"is not fitted: give what its fit\(cases\) returns"):
+        decide_exclusive(np.full((3, 4), 1 / 3), TunedThreshold(dice))
+
+
 # What is refused
 
 

@@ -156,8 +156,13 @@ def test_outputs_at_several_resolutions_go_to_deep_supervision():
     stacked = torch.stack([logits, 2 * logits], 1)  # of DynUNet, whose channels are not its outputs
     assert torch.equal(EngineLoss(loss)(stacked, labels), loss([logits, 2 * logits], labels))
     assert torch.equal(EngineLoss(loss)(logits, labels), loss([logits], labels))
-    with pytest.raises(TypeError, match="DynUNet"):
-        loss(stacked, labels)
+    for call, target in (
+        (loss, labels),
+        (EngineLoss(loss), one_hot(labels)),
+        (EngineLoss(loss), labels[:, 0]),
+    ):
+        with pytest.raises(TypeError, match="DynUNet"):
+            call(stacked, target)
     with pytest.raises(ValueError, match="finest first"):
         loss(outputs[::-1], labels)
     with pytest.raises(TypeError, match="hold no output"):

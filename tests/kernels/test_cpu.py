@@ -11,9 +11,7 @@ import torch.nn.functional as F
 numba = pytest.importorskip("numba")
 cpu = pytest.importorskip("segrisk.kernels.cpu")
 
-# Each type is compiled anew; the rarest is left to `make test-all`.
-RARE = pytest.param(torch.int32, marks=pytest.mark.slow)
-LABELS = [torch.bool, torch.uint8, torch.int16, RARE, torch.int64]
+LABELS = [torch.bool, torch.uint8, torch.int16, torch.int32, torch.int64]
 SIZES = [(1, 1, 1), (2, 1, 7), (1, 2, 7), (3, 3, 2049), (2, 1, 2049), (5, 4, 4500), (2, 37, 1000)]
 LEVELS = 64
 NAN, INF = float("nan"), float("inf")

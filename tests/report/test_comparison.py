@@ -195,8 +195,12 @@ def test_the_verdict_says_that_cases_without_a_prediction_are_in_the_means():
 def test_a_copy_is_recognised():
     scores = np.linspace(0.5, 0.9, 20)
     (verdict,) = verdicts(summarise(plain({"a": scores, "b": scores})))
-    assert verdict.finding.endswith("as B has in every case: is one a copy of the other?")
+    assert "as B has in every case (is one a copy of the other?); after" in verdict.finding
     assert "true difference" not in verdict.limits
+    models = {"a": scores, "b": scores, "c": scores - 0.3}
+    (verdict,) = verdicts(summarise(plain(models)))
+    assert "as B has in every case (is one a copy of the other?); after" in verdict.finding
+    assert "better than C" in verdict.finding
 
 
 def test_the_verdict_of_five_groups_says_that_no_mark_is_possible():

@@ -245,7 +245,7 @@ def test_what_differs_below_is_decided_above(tmp_path):
     ("name", "network", "size", "losses"),
     [
         ("br18", {"channels": [2, 4]}, [8, 8, 8], ["cross_entropy", "lovasz_sigmoid"]),
-        pytest.param("po18", {"weights": "random"}, [8, 8], ["soft_dice"], marks=pytest.mark.slow),
+        ("po18", {"weights": "random"}, [8, 8], ["soft_dice"]),
     ],
 )
 def test_a_preset_runs_to_its_table(tmp_path, data, name, network, size, losses):

@@ -6,7 +6,6 @@ scores.parquet of this package, or the folder of a study. Only metrics whose wor
 are taken. Where a table counts the voxels of its references, their sizes are taken as well.
 """
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -18,7 +17,7 @@ from segrisk.compare.request import Request, some
 from segrisk.compare.rows import Row, header, read_rows
 from segrisk.compare.sizes import Size
 from segrisk.compare.table import METRICS, Table
-from segrisk.data.errors import DataError, unreadable
+from segrisk.data.dataset import read_object
 from segrisk.parquet import is_parquet
 from segrisk.report.write import SIZES
 from segrisk.scores import COLUMNS, read_scores
@@ -47,7 +46,7 @@ def read_model(model: str, path: Path, request: Request) -> Table:
         if file.suffix.lower() == ".tsv":
             read_panoptica(table, model, file)
             continue
-        content = _json(file)
+        content = read_object(file, "export it again")
         try:
             if "metric_per_case" in content:
                 _nnunet(table, model, file, content, fold)
@@ -207,17 +206,3 @@ def _wide(table: Table, path: Path, columns: list[str], rows: list[tuple[int, Ro
             value = table.number(path, line, row[model])
             metric = table.request.metric
             table.add(metric=metric, value=value, model=model, case=row["case_id"])
-
-
-# Files
-
-
-def _json(path: Path) -> dict:
-    """A JSON object; Python's reader takes the bare NaN and Infinity that others write."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise unreadable(path, error, "export it again") from error
-    if not isinstance(content, dict):
-        raise DataError([f"{path}: holds a {type(content).__name__}, where an object is expected"])
-    return content

@@ -77,24 +77,22 @@ def described(root: Path) -> dict[str, Any]:
     It says which values are a region and which are ignored, so scores without it are others.
     """
     path = root / FILE
-    if not path.exists():
-        return {}
+    return read_object(path, "mend it") if path.exists() else {}
+
+
+def read_object(path: Path, advice: str) -> dict[str, Any]:
+    """A JSON object; Python's reader takes the bare NaN and Infinity that others write.
+
+    DataError says what is wrong with the file, and `advice`.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise unreadable(path, error, "mend it") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise unreadable(path, error, advice) from error
     if not isinstance(content, dict):
-        raise DataError([f"{path}: holds a {type(content).__name__}, not an object: mend it"])
+        found = type(content).__name__
+        raise DataError([f"{path}: holds a {found}, where an object is expected: {advice}"])
     return content
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """What a JSON file holds that is a memory only; nothing where it is absent or broken."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _list(content: Any) -> list[Any]:

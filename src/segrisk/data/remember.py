@@ -7,8 +7,10 @@ still gives it its name: the memory only says where the same files led.
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
-from segrisk.data.dataset import read_json
+from segrisk.data.dataset import read_object
+from segrisk.data.errors import DataError
 from segrisk.data.folder import Folder
 from segrisk.data.layouts.choose import find_cases
 from segrisk.data.layouts.found import Found
@@ -38,13 +40,21 @@ def prepare_folder(
     """
     found = find_cases(folder)
     key = _fingerprint(found, folder, size, by, soft)
-    known = read_json(root / MEMORY)
+    known = _remembered(root)
     if key in known and is_sound(root / known[key]):
         return load_prepared(root / known[key])
     task = prepare(apart(read_found(found, folder)), size, root, by, soft=soft)
     kept = {own: name for own, name in known.items() if (root / name).exists()}
     write_json(root / MEMORY, {**kept, key: task.folder.name})
     return task
+
+
+def _remembered(root: Path) -> dict[str, Any]:
+    """What was prepared, by fingerprint; nothing where the note is absent or broken."""
+    try:
+        return read_object(root / MEMORY, "it is made again")
+    except DataError:
+        return {}
 
 
 def _fingerprint(

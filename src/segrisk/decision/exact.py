@@ -21,7 +21,13 @@ from typing import Any
 
 import numpy as np
 
-from segrisk.decision.door import LARGEST_HALF, above, as_kind_of, probabilities
+from segrisk.decision.door import (
+    LARGEST_HALF,
+    above,
+    as_kind_of,
+    expect_similarity,
+    probabilities,
+)
 from segrisk.similarity import Similarity
 
 HAS_NUMBA = importlib.util.find_spec("numba") is not None
@@ -36,6 +42,7 @@ def tversky_weights(similarity: Similarity) -> tuple[float, float]:
     >>> tversky_weights(dice), tversky_weights(jaccard)
     ((0.5, 0.5), (1.0, 1.0))
     """
+    expect_similarity(similarity)
     if similarity.tversky_weights is None:
         raise ValueError(
             f"{similarity.name} has no exact expectation here: give a Tversky index, that is dice, "

@@ -226,6 +226,9 @@ class Hurdle:
     similarity: Similarity
     presence: float | None = None
 
+    def __post_init__(self) -> None:
+        expect_similarity(self.similarity)
+
     @property
     def name(self) -> str:
         return f"empty-aware {self.similarity.name}"

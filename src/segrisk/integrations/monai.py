@@ -49,8 +49,12 @@ class EngineLoss(nn.Module):
         self, input: Tensor | Sequence[Tensor], target: Tensor, *args: Any, **kwargs: Any
     ) -> Tensor:
         if isinstance(self.loss, DeepSupervision) and isinstance(input, Tensor):
-            # As DynUNet has them: stacked in training, and one alone in evaluation.
-            input = input.unbind(1) if input.ndim > target.ndim else [input]
+            # As DynUNet has them: one alone in evaluation, and stacked in training. Besides labels
+            # of one channel a stack is not told from classes of a volume: that is refused below.
+            if input.ndim == target.ndim:
+                input = [input]
+            elif input.ndim == target.ndim + 1 and target.shape[1] == 1:
+                input = input.unbind(1)
         if isinstance(input, list | tuple):
             logits = [_plain(output) for output in input]
             labels = as_classes(_plain(target), logits[0]) if logits else target

@@ -158,7 +158,7 @@ def _complaint(count: int, logits: Tensor, labels: Tensor) -> str:
     if labels.ndim == 2:
         valid = f"classes 0 to {logits.shape[1] - 1}"
     else:
-        valid = "values from 0 to 1"
+        valid = "values from 0 to 1 (that sum up to 1, under a softmax)"
     return (
         f"the target holds {count} labels outside {valid} (from {low} to {high}): "
         "relabel them, or name the value that counts for nothing as ignore_index"

@@ -83,8 +83,7 @@ def _finding(
         claim = f"after correction it is not shown to be better than any ({p_text(smallest)})"
     what = f"mean {metric.label}{over(task)}"
     if pair.effect.wins == pair.effect.losses == 0:
-        lead = f"as {second.label} has in every case: is one a copy of the other?"
-        return f"{best.label} has the best {what} on {task.name}, {mean}, {lead}"
+        lead = f"as {second.label} has in every case (is one a copy of the other?)"
     return f"{best.label} has the best {what} on {task.name}, {mean}, {lead}; {claim}."
 
 
